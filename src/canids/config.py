@@ -1,0 +1,319 @@
+"""The one place where a setting has a name, a type, a default, a range and a unit.
+
+``load_config`` merges ``config/config.yaml``, ``config/datasets/<dataset>.yaml``, ``config/models/*.yaml`` and the
+overrides, in this order, against the structured schema below; nothing unknown, mistyped or out of range gets through.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from canids.errors import ConfigError
+
+
+def setting(default: Any, meaning: str, low: float | None = None, high: float | None = None, choices: Sequence = ()):
+    """A field with its meaning and what it may hold: a closed range, or one of some choices."""
+    allowed = {"meaning": meaning, "low": low, "high": high, "choices": tuple(choices)}
+    if callable(default):
+        return field(default_factory=default, metadata=allowed)
+    return field(default=default, metadata=allowed)
+
+
+@dataclass
+class Dataset:
+    name: str = setting("", "name of the dataset, and of its folder under results/")
+    title: str = setting("", "what the dataset is, in one line")
+    source: str = setting("", "where to obtain it")
+    licence: str = setting("", "its licence")
+    folder: str = setting("", "captures lie in <folder>/<scenario>/<capture>.csv[.gz]")
+    simulated: bool = setting(False, "made by `canids simulate` rather than obtained")
+    train: list[str] = setting(list, "scenarios to train on")
+    test: list[str] = setting(list, "scenarios to test on")
+    captures: list[str] = setting(lambda: ["*"], "globs over <scenario>/<capture>: which captures to use")
+    vehicles: dict[str, str] = setting(dict, "vehicle: glob over <scenario>/<capture>; the first that fits")
+    attacks: dict[str, str] = setting(dict, "attack type: glob over <scenario>/<capture>; the first that fits")
+    attack_spans: str | None = setting(None, "CSV with spans of attacks that label no frame (suppression)")
+
+
+@dataclass
+class Simulate:
+    seed: int = setting(7, "seed of vehicles, traffic and attacks", 0, 2**31)
+    seconds: float = setting(16.0, "length of a capture (s)", 2.0, 86400.0)
+
+
+@dataclass
+class Graph:
+    window: int = setting(100, "frames in a window", 4, 255)
+    stride: int = setting(100, "frames from one window's start to the next", 1, 10_000)
+    warmup: int = setting(100, "windows that a capture's own profile is first fitted on", 4, 100_000)
+    block: int = setting(50, "windows in a block of the train/validation split", 4, 100_000)
+    validation_share: float = setting(0.3, "share of the training captures' blocks that validate", 0.05, 0.6)
+    split_seed: int = setting(0, "seed of the choice of blocks", 0, 2**31)
+
+
+@dataclass
+class VgaeScale:
+    hidden: int = setting(64, "channels of a hidden layer", 4, 4096)
+    layers: int = setting(2, "GAT layers of the encoder", 1, 8)
+    heads: int = setting(4, "attention heads", 1, 32)
+    latent: int = setting(16, "latent dimensions of a node", 2, 512)
+    epochs: int = setting(20, "most epochs", 1, 10_000)
+
+
+@dataclass
+class VgaeDistillation:
+    latent_weight: float = setting(1.0, "weight of matching the teacher's latent means", 0.0, 1000.0)
+    reconstruction_weight: float = setting(1.0, "weight of matching the teacher's reconstruction", 0.0, 1000.0)
+
+
+@dataclass
+class Vgae:
+    learning_rate: float = setting(2e-3, "AdamW's learning rate", 1e-7, 1.0)
+    weight_decay: float = setting(1e-4, "AdamW's weight decay", 0.0, 1.0)
+    dropout: float = setting(0.1, "dropout between layers", 0.0, 0.9)
+    beta: float = setting(0.01, "weight of the KL term after its warm-up", 0.0, 10.0)
+    beta_warmup: int = setting(5, "epochs over which the KL term's weight grows from 0", 0, 10_000)
+    edge_weight: float = setting(0.2, "weight of the edge term", 0.0, 100.0)
+    neighbourhood_weight: float = setting(0.5, "weight of the neighbourhood term", 0.0, 100.0)
+    node_budget: int = setting(4096, "most nodes in a batch", 256, 10_000_000)
+    patience: int = setting(5, "epochs without a better validation loss before stopping", 1, 10_000)
+    distillation: VgaeDistillation = field(default_factory=VgaeDistillation)
+    teacher: VgaeScale = field(default_factory=VgaeScale)
+    student: VgaeScale = field(default_factory=VgaeScale)
+
+
+@dataclass
+class GatScale:
+    hidden: int = setting(64, "channels of a hidden layer", 4, 4096)
+    layers: int = setting(3, "GAT layers", 1, 8)
+    heads: int = setting(4, "attention heads", 1, 32)
+    epochs: int = setting(20, "most epochs", 1, 10_000)
+
+
+@dataclass
+class Curriculum:
+    time_constant: float = setting(5.0, "tau (epochs) of p_t = 1 - exp(-t/tau), from balanced to natural", 0.01, 1e6)
+    hard_share: float = setting(0.3, "share of the sampled normal windows that are picked for difficulty", 0.0, 1.0)
+    vgae_weight: float = setting(0.5, "weight of the VGAE's score against the GAT's loss in difficulty", 0.0, 1.0)
+    refresh: int = setting(3, "epochs between two looks at the GAT's loss", 1, 10_000)
+
+
+@dataclass
+class GatDistillation:
+    weight: float = setting(0.7, "lambda in (1-lambda) CE + lambda T^2 KL", 0.0, 1.0)
+    temperature: float = setting(3.0, "T in (1-lambda) CE + lambda T^2 KL", 0.1, 100.0)
+
+
+@dataclass
+class Gat:
+    learning_rate: float = setting(2e-3, "AdamW's learning rate", 1e-7, 1.0)
+    weight_decay: float = setting(1e-3, "AdamW's weight decay", 0.0, 1.0)
+    dropout: float = setting(0.2, "dropout between layers", 0.0, 0.9)
+    reading_dropout: float = setting(0.3, "chance that a training window loses one of its two readings", 0.0, 0.9)
+    node_budget: int = setting(4096, "most nodes in a batch", 256, 10_000_000)
+    patience: int = setting(6, "epochs without a better validation loss before stopping", 1, 10_000)
+    mode: str = setting("curriculum", "how the teacher is trained", choices=("normal", "curriculum"))
+    curriculum: Curriculum = field(default_factory=Curriculum)
+    distillation: GatDistillation = field(default_factory=GatDistillation)
+    teacher: GatScale = field(default_factory=GatScale)
+    student: GatScale = field(default_factory=GatScale)
+
+
+@dataclass
+class Models:
+    vgae: Vgae = field(default_factory=Vgae)
+    gat: Gat = field(default_factory=Gat)
+
+
+@dataclass
+class Fusion:
+    hidden: int = setting(64, "channels of a hidden layer of the Q-network", 4, 4096)
+    gamma: float = setting(0.9, "discount of the next window's value", 0.0, 0.999)
+    learning_rate: float = setting(1e-3, "Adam's learning rate", 1e-7, 1.0)
+    steps: int = setting(6000, "environment steps, over all episodes played at once", 100, 100_000_000)
+    episodes: int = setting(32, "episodes played at once", 1, 65_536)
+    episode_windows: int = setting(64, "windows in an episode", 2, 100_000)
+    replay: int = setting(100_000, "transitions that the replay buffer holds", 1000, 100_000_000)
+    batch: int = setting(256, "transitions in an update", 8, 65_536)
+    target_interval: int = setting(200, "updates between two copies into the target network", 1, 1_000_000)
+    epsilon_start: float = setting(1.0, "chance of a random action at the start", 0.0, 1.0)
+    epsilon_end: float = setting(0.05, "chance of a random action after half of the steps", 0.0, 1.0)
+    missed_cost: float = setting(2.0, "cost of a missed attack (a correct decision earns 1)", 0.0, 1000.0)
+    false_alarm_cost: float = setting(2.0, "cost of a false alarm (a correct decision earns 1)", 0.0, 1000.0)
+    margin_reward: float = setting(0.2, "shaping: what a score far on the right side of 1/2 adds", 0.0, 10.0)
+    evidence_decay: float = setting(0.8, "what the running evidence keeps from one window to the next", 0.0, 0.999)
+
+
+@dataclass
+class Trainer:
+    accelerator: str = setting("auto", "device", choices=("auto", "cpu", "cuda"))
+    precision: str = setting("32-true", "numeric precision", choices=("32-true", "bf16-mixed", "16-mixed"))
+    deterministic: bool = setting(True, "only deterministic algorithms")
+
+
+@dataclass
+class Config:
+    dataset: Dataset = field(default_factory=Dataset)
+    data_root: str = setting("data", "folder that holds the datasets")
+    results: str = setting("results", "folder that receives every artifact")
+    seeds: list[int] = setting(lambda: [1], "training seeds")
+    strict: bool = setting(False, "stop at a line that cannot be read instead of counting it")
+    simulate: Simulate = field(default_factory=Simulate)
+    graph: Graph = field(default_factory=Graph)
+    models: Models = field(default_factory=Models)
+    fusion: Fusion = field(default_factory=Fusion)
+    trainer: Trainer = field(default_factory=Trainer)
+
+
+def known_datasets(config_folder: Path) -> list[str]:
+    """Names of the datasets that have a file in ``<config_folder>/datasets``."""
+    return sorted(path.stem for path in (config_folder / "datasets").glob("*.yaml"))
+
+
+def load_config(config_folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
+    """The resolved, read-only configuration.
+
+    Args:
+        config_folder: holds ``config.yaml``, ``datasets/`` and ``models/``.
+        overrides: OmegaConf dot-list, such as ``["dataset=hcrl_sa", "models.gat.dropout=0.1"]``.
+
+    Raises:
+        ConfigError: a key is unknown, or a value has the wrong type or is out of range.
+    """
+    base = _read_yaml(config_folder / "config.yaml")
+    for override in overrides:
+        if "=" not in override:
+            raise ConfigError(f"'{override}' is not a setting; write key=value, such as models.gat.dropout=0.1")
+    layer = _parse_overrides([o for o in overrides if not o.startswith("dataset=")])
+    names = [o.partition("=")[2] for o in overrides if o.startswith("dataset=")]
+    dataset = names[-1] if names else base.get("dataset")
+    known = known_datasets(config_folder)
+    if dataset not in known:
+        raise ConfigError(f"dataset: unknown dataset '{dataset}'; known: {', '.join(known)}")
+    base.pop("dataset", None)
+    layers = [
+        base,
+        {"dataset": {"name": dataset, **_read_yaml(config_folder / "datasets" / f"{dataset}.yaml")}},
+        *({"models": {path.stem: _read_yaml(path)}} for path in sorted((config_folder / "models").glob("*.yaml"))),
+        layer,
+    ]
+    config = OmegaConf.structured(Config)
+    for each in layers:
+        _check_keys(each, Config, "")
+        try:
+            config = OmegaConf.merge(config, each)
+        except OmegaConfBaseException as error:
+            raise ConfigError(_type_message(error, each)) from None
+    try:
+        OmegaConf.resolve(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
+    _check_values(config, Config, "")
+    if not config.seeds:
+        raise ConfigError("seeds: given [], allowed: at least one seed")
+    OmegaConf.set_readonly(config, True)
+    return config
+
+
+def section(config: DictConfig, *keys: str) -> dict[str, Any]:
+    """Some parts of the configuration as plain values: what a rule declares as its ``params``."""
+    return {key: _plain(OmegaConf.select(config, key, throw_on_missing=True)) for key in keys}
+
+
+def settings_reference(schema: type = Config, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Each setting's (key, default, allowed values, meaning), for the documentation."""
+    for entry in dataclasses.fields(schema):
+        key = prefix + entry.name
+        nested = _nested(schema, entry.name)
+        if nested:
+            yield from settings_reference(nested, key + ".")
+        else:
+            default = entry.default if entry.default is not dataclasses.MISSING else entry.default_factory()
+            yield key, str(default), _allowed(entry.metadata), entry.metadata["meaning"]
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _read_yaml(path: Path) -> dict:
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file; run from the repository's top folder, or name --config-folder")
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: given {type(content).__name__}, allowed: a mapping of settings")
+    return content
+
+
+def _parse_overrides(overrides: Sequence[str]) -> dict:
+    try:
+        return OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides)))
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(f"{' '.join(overrides)}: cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _nested(schema: type, name: str) -> type | None:
+    """The dataclass behind a field, or None where the field is a plain value."""
+    entry = next(e for e in dataclasses.fields(schema) if e.name == name)
+    if dataclasses.is_dataclass(entry.default_factory):
+        return entry.default_factory
+    return None
+
+
+def _check_keys(layer: dict, schema: type, prefix: str) -> None:
+    names = [entry.name for entry in dataclasses.fields(schema)]
+    for key, value in layer.items():
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.0)
+            raise ConfigError(
+                f"{prefix}{key}: unknown setting (given {value!r}); nearest known: {prefix}{near[0]}; "
+                f"allowed here: {', '.join(names)}"
+            )
+        nested = _nested(schema, key)
+        if nested:
+            if not isinstance(value, dict):
+                raise ConfigError(f"{prefix}{key}: given {value!r}, allowed: settings {prefix}{key}.<name>=<value>")
+            _check_keys(value, nested, f"{prefix}{key}.")
+
+
+def _type_message(error: OmegaConfBaseException, layer: dict) -> str:
+    key = error.full_key or "?"
+    given = OmegaConf.select(OmegaConf.create(layer), key) if error.full_key else None
+    schema, entry = Config, None
+    for name in key.split("[")[0].split("."):
+        entry = next(e for e in dataclasses.fields(schema) if e.name == name)
+        schema = _nested(schema, name) or schema
+    wanted = f"{entry.type}, {_allowed(entry.metadata)}" if _allowed(entry.metadata) else entry.type
+    return f"{key}: given {_plain(given)!r}, allowed: {wanted}"
+
+
+def _allowed(metadata) -> str:
+    if metadata["choices"]:
+        return "one of " + ", ".join(metadata["choices"])
+    if metadata["low"] is not None:
+        return f"{metadata['low']:g} to {metadata['high']:g}"
+    return ""
+
+
+def _check_values(config: DictConfig, schema: type, prefix: str) -> None:
+    for entry in dataclasses.fields(schema):
+        value, nested = config[entry.name], _nested(schema, entry.name)
+        if nested:
+            _check_values(value, nested, f"{prefix}{entry.name}.")
+            continue
+        low, high, choices = entry.metadata["low"], entry.metadata["high"], entry.metadata["choices"]
+        outside = (choices and value not in choices) or (low is not None and not low <= value <= high)
+        if outside:
+            raise ConfigError(f"{prefix}{entry.name}: given {value!r}, allowed: {_allowed(entry.metadata)}")
