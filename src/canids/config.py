@@ -28,6 +28,9 @@ def setting(default: Any, meaning: str, low: float | None = None, high: float | 
     return field(default=default, metadata=allowed)
 
 
+READING_DROPOUT = "chance that a training window loses one of its two readings; a third of it, that it loses both"
+
+
 @dataclass
 class Dataset:
     name: str = setting("", "name of the dataset, and of its folder under results/")
@@ -55,14 +58,14 @@ class Graph:
     window: int = setting(100, "frames in a window", 4, 255)
     stride: int = setting(100, "frames from one window's start to the next", 1, 10_000)
     warmup: int = setting(100, "windows that a capture's own profile is first fitted on", 4, 100_000)
-    block: int = setting(50, "windows in a block of the train/validation split", 4, 100_000)
+    block: int = setting(25, "windows in a block of the train/validation split", 4, 100_000)
     validation_share: float = setting(0.3, "share of the training captures' blocks that validate", 0.05, 0.6)
     split_seed: int = setting(0, "seed of the choice of blocks", 0, 2**31)
 
 
 @dataclass
 class VgaeScale:
-    hidden: int = setting(64, "channels of a hidden layer", 4, 4096)
+    hidden: int = setting(16, "channels of an attention head", 2, 4096)
     layers: int = setting(2, "GAT layers of the encoder", 1, 8)
     heads: int = setting(4, "attention heads", 1, 32)
     latent: int = setting(16, "latent dimensions of a node", 2, 512)
@@ -77,14 +80,15 @@ class VgaeDistillation:
 
 @dataclass
 class Vgae:
-    learning_rate: float = setting(2e-3, "AdamW's learning rate", 1e-7, 1.0)
+    lr: float = setting(2e-3, "AdamW's learning rate", 1e-7, 1.0)
     weight_decay: float = setting(1e-4, "AdamW's weight decay", 0.0, 1.0)
     dropout: float = setting(0.1, "dropout between layers", 0.0, 0.9)
+    reading_dropout: float = setting(0.3, READING_DROPOUT, 0.0, 0.7)
     beta: float = setting(0.01, "weight of the KL term after its warm-up", 0.0, 10.0)
     beta_warmup: int = setting(5, "epochs over which the KL term's weight grows from 0", 0, 10_000)
     edge_weight: float = setting(0.2, "weight of the edge term", 0.0, 100.0)
     neighbourhood_weight: float = setting(0.5, "weight of the neighbourhood term", 0.0, 100.0)
-    node_budget: int = setting(4096, "most nodes in a batch", 256, 10_000_000)
+    node_budget: int = setting(2048, "most nodes in a batch", 256, 10_000_000)
     patience: int = setting(5, "epochs without a better validation loss before stopping", 1, 10_000)
     distillation: VgaeDistillation = field(default_factory=VgaeDistillation)
     teacher: VgaeScale = field(default_factory=VgaeScale)
@@ -93,7 +97,7 @@ class Vgae:
 
 @dataclass
 class GatScale:
-    hidden: int = setting(64, "channels of a hidden layer", 4, 4096)
+    hidden: int = setting(16, "channels of an attention head", 2, 4096)
     layers: int = setting(3, "GAT layers", 1, 8)
     heads: int = setting(4, "attention heads", 1, 32)
     epochs: int = setting(20, "most epochs", 1, 10_000)
@@ -115,11 +119,11 @@ class GatDistillation:
 
 @dataclass
 class Gat:
-    learning_rate: float = setting(2e-3, "AdamW's learning rate", 1e-7, 1.0)
+    lr: float = setting(2e-3, "AdamW's learning rate", 1e-7, 1.0)
     weight_decay: float = setting(1e-3, "AdamW's weight decay", 0.0, 1.0)
     dropout: float = setting(0.2, "dropout between layers", 0.0, 0.9)
-    reading_dropout: float = setting(0.3, "chance that a training window loses one of its two readings", 0.0, 0.9)
-    node_budget: int = setting(4096, "most nodes in a batch", 256, 10_000_000)
+    reading_dropout: float = setting(0.3, READING_DROPOUT, 0.0, 0.7)
+    node_budget: int = setting(2048, "most nodes in a batch", 256, 10_000_000)
     patience: int = setting(6, "epochs without a better validation loss before stopping", 1, 10_000)
     mode: str = setting("curriculum", "how the teacher is trained", choices=("normal", "curriculum"))
     curriculum: Curriculum = field(default_factory=Curriculum)
@@ -138,10 +142,10 @@ class Models:
 class Fusion:
     hidden: int = setting(64, "channels of a hidden layer of the Q-network", 4, 4096)
     gamma: float = setting(0.9, "discount of the next window's value", 0.0, 0.999)
-    learning_rate: float = setting(1e-3, "Adam's learning rate", 1e-7, 1.0)
-    steps: int = setting(6000, "environment steps, over all episodes played at once", 100, 100_000_000)
+    lr: float = setting(1e-3, "Adam's learning rate", 1e-7, 1.0)
+    steps: int = setting(3000, "updates; before each, every episode moves on by a window", 100, 100_000_000)
+    selection_interval: int = setting(200, "updates between two looks at the windows that select", 1, 1_000_000)
     episodes: int = setting(32, "episodes played at once", 1, 65_536)
-    episode_windows: int = setting(64, "windows in an episode", 2, 100_000)
     replay: int = setting(100_000, "transitions that the replay buffer holds", 1000, 100_000_000)
     batch: int = setting(256, "transitions in an update", 8, 65_536)
     target_interval: int = setting(200, "updates between two copies into the target network", 1, 1_000_000)
@@ -151,6 +155,11 @@ class Fusion:
     false_alarm_cost: float = setting(2.0, "cost of a false alarm (a correct decision earns 1)", 0.0, 1000.0)
     margin_reward: float = setting(0.2, "shaping: what a score far on the right side of 1/2 adds", 0.0, 10.0)
     evidence_decay: float = setting(0.8, "what the running evidence keeps from one window to the next", 0.0, 0.999)
+
+
+@dataclass
+class Evaluation:
+    false_alarm_rate: float = setting(1e-3, "share of attack-free windows that may alarm, for thresholds", 1e-7, 0.5)
 
 
 @dataclass
@@ -171,6 +180,7 @@ class Config:
     graph: Graph = field(default_factory=Graph)
     models: Models = field(default_factory=Models)
     fusion: Fusion = field(default_factory=Fusion)
+    evaluation: Evaluation = field(default_factory=Evaluation)
     trainer: Trainer = field(default_factory=Trainer)
 
 
@@ -247,7 +257,9 @@ def _plain(value: Any) -> Any:
 
 def _read_yaml(path: Path) -> dict:
     if not path.is_file():
-        raise ConfigError(f"{path}: there is no such file; run from the repository's top folder, or name --config-folder")
+        raise ConfigError(
+            f"{path}: there is no such file; run from the repository's top folder, or name --config-folder"
+        )
     try:
         content = yaml.safe_load(path.read_text()) or {}
     except yaml.YAMLError as error:

@@ -1,0 +1,1 @@
+"""What the cascade detects, window by window, and what that is worth."""

@@ -1,0 +1,63 @@
+"""The canonical frame table in memory: one row per frame, in time order, as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+ATTACK_FREE = "attack-free"
+
+
+@dataclass(frozen=True)
+class AttackSpan:
+    """A stretch of time under attack.
+
+    Attributes:
+        start, end: seconds since the capture's first frame.
+        kind: attack type, such as ``suppression``.
+        arbitration_ids: the IDs attacked or used by the attack; empty when any.
+    """
+
+    start: float
+    end: float
+    kind: str
+    arbitration_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames of one capture, sorted by time.
+
+    Attributes:
+        timestamp: (n,) float64, seconds.
+        arbitration_id: (n,) uint32.
+        is_extended: (n,) bool, 29-bit identifiers.
+        dlc: (n,) uint8, payload bytes.
+        payload: (n, 8) uint8, zero-padded.
+        attack: (n,) bool, injected frames.
+        attack_type: (n,) int8, index into ``attack_types``; meaningful where ``attack`` holds.
+        attack_types: names of the attack types.
+    """
+
+    timestamp: np.ndarray
+    arbitration_id: np.ndarray
+    is_extended: np.ndarray
+    dlc: np.ndarray
+    payload: np.ndarray
+    attack: np.ndarray
+    attack_type: np.ndarray
+    attack_types: tuple[str, ...] = (ATTACK_FREE,)
+
+    def __len__(self) -> int:
+        return len(self.timestamp)
+
+    def take(self, index: np.ndarray | slice) -> Frames:
+        """The frames at an index, mask or slice."""
+        columns = ("timestamp", "arbitration_id", "is_extended", "dlc", "payload", "attack", "attack_type")
+        return replace(self, **{name: getattr(self, name)[index] for name in columns})
+
+    def sorted_by_time(self) -> tuple[Frames, int]:
+        """The frames in time order (stable), and how many came before their predecessor."""
+        steps_back = int(np.count_nonzero(np.diff(self.timestamp) < 0))
+        return (self.take(np.argsort(self.timestamp, kind="stable")) if steps_back else self), steps_back

@@ -1,0 +1,81 @@
+"""The ingest stage: one log file → one canonical frame table and a small record of what was read and rejected."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from canids.artifacts import write_json
+from canids.errors import CaptureError
+from canids.frames.attack_spans import spans_of_file, spans_of_labels
+from canids.frames.can_train_csv import Reading, read_can_train_csv
+from canids.frames.dataset import Capture
+from canids.frames.frames import Frames
+from canids.frames.parquet import write_frames
+
+logger = logging.getLogger(__name__)
+
+
+def ingest(capture: Capture, parquet: Path, record: Path, attack_spans: Path | None, strict: bool) -> None:
+    """Read a capture's log file and write its frame table and its ingest record.
+
+    Args:
+        capture: the capture; its source is read.
+        parquet, record: the files to write.
+        attack_spans: CSV with spans of attacks that label no frame, or None.
+        strict: refuse a file with a line that cannot be read.
+
+    Raises:
+        CaptureError: the file cannot be read, holds no frame, or has a bad line under ``strict``.
+    """
+    reading = read_can_train_csv(capture.source, capture.attack_type)
+    _check(reading, capture.source, strict)
+    frames, steps_back = reading.frames.sorted_by_time()
+    listed = spans_of_file(attack_spans, capture.key) if attack_spans else []
+    spans = spans_of_labels(frames) or listed
+    facts = {
+        "capture": capture.name,
+        "scenario": capture.scenario,
+        "vehicle": capture.vehicle,
+        "attack_type": capture.attack_type,
+        "source": capture.source.name,
+        "source_sha256": hashlib.sha256(capture.source.read_bytes()).hexdigest(),
+        "content_sha256": content_sha256(frames),
+        "lines": reading.lines,
+        "frames": len(frames),
+        "rejected": reading.rejected,
+        "rejected_examples": [{"line": line, "reason": why, "text": text} for line, why, text in reading.examples],
+        "steps_back_in_time": steps_back,
+        "duration_s": float(frames.timestamp[-1] - frames.timestamp[0]),
+        "arbitration_ids": len(np.unique(frames.arbitration_id)),
+        "attack_frames": int(frames.attack.sum()),
+        "attack_spans": [dataclasses.asdict(span) for span in spans],
+    }
+    logger.info("%s: %d frames, %d lines rejected", capture.key, len(frames), sum(reading.rejected.values()))
+    for reason, count in reading.rejected.items():
+        logger.warning("%s: %d lines rejected: %s", capture.source, count, reason)
+    write_frames(parquet, frames, facts)
+    write_json(record, facts)
+
+
+def content_sha256(frames: Frames) -> str:
+    """A digest of what was on the bus: times, IDs and payloads. Two files with equal digests are one capture."""
+    digest = hashlib.sha256()
+    for column in (frames.timestamp, frames.arbitration_id, frames.dlc, frames.payload):
+        digest.update(np.ascontiguousarray(column))
+    return digest.hexdigest()
+
+
+def _check(reading: Reading, source: Path, strict: bool) -> None:
+    if strict and reading.examples:
+        line, why, text = reading.examples[0]
+        raise CaptureError(
+            f"{source}, line {line}: {why}: {text[:80]!r}; mend it, or set strict=false to skip such lines"
+        )
+    if len(reading.frames) == 0:
+        reasons = ", ".join(f"{count} × {why}" for why, count in reading.rejected.items())
+        raise CaptureError(f"{source}: no usable frame among {reading.lines} lines ({reasons})")

@@ -1,0 +1,1 @@
+"""VGAE and GAT fused by a double-DQN agent."""

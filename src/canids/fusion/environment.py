@@ -1,0 +1,118 @@
+"""The fusion environment: runs of consecutive windows of one capture, many played at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from canids.fusion.states import QUALITIES, QUANTITIES, FusionStates
+
+ALPHAS = torch.linspace(0, 1, 21)
+STATE_SIZE = len(QUANTITIES) + len(QUALITIES) + 2  # and the running evidence, and whether an alarm stands
+DECISION = 0.5
+
+
+def find_runs(capture: np.ndarray, position: np.ndarray) -> list[np.ndarray]:
+    """Split rows, sorted by capture and position, into runs of consecutive windows of one capture.
+
+    Returns:
+        Row indices of each run.
+    """
+    if len(capture) == 0:
+        return []
+    breaks = np.flatnonzero((np.diff(capture) != 0) | (np.diff(position) != 1)) + 1
+    return np.split(np.arange(len(capture)), breaks)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows to play on: state (w, 17), vgae (w,), gat (w,), label (w,), and the runs as rows padded with -1 (r, T)."""
+
+    state: torch.Tensor
+    vgae: torch.Tensor
+    gat: torch.Tensor
+    label: torch.Tensor
+    runs: torch.Tensor
+
+
+def windows_of(states: FusionStates, chosen: np.ndarray) -> Windows:
+    """The chosen windows ((w,) bool) as runs."""
+    rows = np.flatnonzero(chosen)
+    runs = find_runs(states.capture[rows], states.position[rows])
+    padded = torch.full((len(runs), max((len(r) for r in runs), default=0)), -1, dtype=torch.int64)
+    for number, run in enumerate(runs):
+        padded[number, : len(run)] = torch.from_numpy(run)
+    return Windows(
+        state=torch.from_numpy(states.state[rows]),
+        vgae=torch.from_numpy(states.vgae[rows]),
+        gat=torch.from_numpy(states.gat[rows]),
+        label=torch.from_numpy(states.label[rows]),
+        runs=padded,
+    )
+
+
+def fuse(vgae: torch.Tensor, gat: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+    """The fused score (1 - α) VGAE + α GAT of each action."""
+    alpha = ALPHAS[action]
+    return (1 - alpha) * vgae + alpha * gat
+
+
+def reward(score: torch.Tensor, label: torch.Tensor, settings: DictConfig) -> torch.Tensor:
+    """1 for a correct decision, minus a cost for a missed attack or a false alarm, plus the margin's shaping."""
+    alarm = score > DECISION
+    attack = label == 1
+    missed, false_alarm = attack & ~alarm, ~attack & alarm
+    value = 1.0 - missed * (1 + settings.missed_cost) - false_alarm * (1 + settings.false_alarm_cost)
+    return value + settings.margin_reward * (2 * score - 1) * torch.where(attack, 1.0, -1.0)
+
+
+def observe(state: torch.Tensor, evidence: torch.Tensor, alarm: torch.Tensor) -> torch.Tensor:
+    """(b, STATE_SIZE) what the agent sees: the windows' states, the running evidence and whether an alarm stands."""
+    return torch.cat([state, evidence[:, None], alarm[:, None].float()], dim=1)
+
+
+class FusionEnvironment:
+    """Plays episodes side by side; each starts on a random run and ends with it."""
+
+    def __init__(self, windows: Windows, settings: DictConfig, generator: torch.Generator) -> None:
+        self.windows, self.settings, self.generator = windows, settings, generator
+        self.length = (windows.runs >= 0).sum(dim=1)
+        self.run = self._draw(settings.episodes)
+        self.step_in_run = torch.zeros(settings.episodes, dtype=torch.int64)
+        self.evidence = torch.zeros(settings.episodes)
+        self.alarm = torch.zeros(settings.episodes, dtype=torch.bool)
+
+    def observation(self) -> torch.Tensor:
+        """(episodes, STATE_SIZE)."""
+        return observe(self.windows.state[self._row()], self.evidence, self.alarm)
+
+    def step(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Act ((episodes,) int64) in every episode.
+
+        Returns:
+            reward (episodes,), what follows (episodes, STATE_SIZE), and whether the episode has ended (episodes,).
+        """
+        row = self._row()
+        score = fuse(self.windows.vgae[row], self.windows.gat[row], action)
+        gained = reward(score, self.windows.label[row], self.settings)
+        decay = self.settings.evidence_decay
+        self.evidence = decay * self.evidence + (1 - decay) * score
+        self.alarm = score > DECISION
+        ended = self.step_in_run + 1 >= self.length[self.run]
+        self.step_in_run = torch.where(ended, self.step_in_run, self.step_in_run + 1)
+        following = self.observation()
+        self.run = torch.where(ended, self._draw(len(ended)), self.run)
+        self.step_in_run = torch.where(ended, 0, self.step_in_run)
+        self.evidence = torch.where(ended, 0.0, self.evidence)
+        self.alarm = self.alarm & ~ended
+        return gained, following, ended
+
+    def _row(self) -> torch.Tensor:
+        return self.windows.runs[self.run, self.step_in_run]
+
+    def _draw(self, count: int) -> torch.Tensor:
+        """Runs with a chance in proportion to their length, so that every window is played equally often."""
+        return torch.multinomial(self.length.float(), count, replacement=True, generator=self.generator)

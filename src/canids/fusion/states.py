@@ -1,0 +1,142 @@
+"""Fusion states: what VGAE and GAT say of every window, as the 15 quantities that the agent sees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from canids.artifacts import atomic_path
+from canids.errors import ArtifactError, DatasetError
+from canids.fusion.calibration import fit_platt
+from canids.graphs.splits import ROLES
+from canids.graphs.store import GRAPH_COLUMNS, READINGS, GraphStore
+from canids.models.gat import Gat
+from canids.models.scoring import GatScores, VgaeScores, score_gat, score_vgae
+from canids.models.vgae import Vgae
+
+QUANTITIES = (
+    "vgae_error_nodes", "vgae_error_edges", "vgae_error_neighbourhood",
+    "vgae_latent_mean", "vgae_latent_spread", "vgae_latent_max", "vgae_latent_kl", "vgae_confidence",
+    "gat_p_attack_free", "gat_p_attack",
+    "gat_embedding_mean", "gat_embedding_spread", "gat_embedding_min", "gat_embedding_max", "gat_confidence",
+)  # fmt: skip
+QUALITIES = tuple(f"{reading}_holds" for reading in READINGS)
+LARGEST = 10.0
+
+
+@dataclass(frozen=True)
+class FusionStates:
+    """One row per window.
+
+    Attributes:
+        state: (w, 17) float32, ``QUANTITIES`` and ``QUALITIES``, standardised on the training windows.
+        vgae, gat: (w,) float32, calibrated probabilities of an attack.
+        label, capture, role, attack_type, position: as in the graph store. start, end: (w,) float64, s.
+        captures, attack_types: names.
+    """
+
+    state: np.ndarray
+    vgae: np.ndarray
+    gat: np.ndarray
+    label: np.ndarray
+    capture: np.ndarray
+    role: np.ndarray
+    attack_type: np.ndarray
+    position: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    captures: tuple[str, ...]
+    attack_types: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def of_role(self, role: str) -> np.ndarray:
+        """(w,) bool, the windows of a role."""
+        return self.role == ROLES.index(role)
+
+
+_NAMES = ("captures", "attack_types")
+_ARRAYS = tuple(each.name for each in fields(FusionStates) if each.name not in _NAMES)
+
+
+def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> FusionStates:
+    """Run both models over all stores (training, validation and test, of one dataset).
+
+    Quantities are standardised on the training windows, probabilities calibrated on those that select.
+
+    Raises:
+        DatasetError: the windows that select hold one class only.
+    """
+    errors, latent, vgae_score = _together([score_vgae(vgae, store) for store in stores], VgaeScores)
+    logits, embedding = _together([score_gat(gat, store) for store in stores], GatScores)
+    columns = {
+        name: np.concatenate([getattr(store, name).numpy() for store in stores])
+        for name in ("label", "capture", "role", "attack_type", "position", "start", "end")
+    }
+    graph = np.concatenate([store.graph_features.float().numpy() for store in stores])
+    gat_score = logits[:, 1] - logits[:, 0]
+    select = columns["role"] == ROLES.index("select")
+    if len(np.unique(columns["label"][select])) < 2:
+        raise DatasetError("the windows that select hold one class only; probabilities cannot be calibrated")
+    probability = {
+        name: fit_platt(score[select], columns["label"][select]).probability(score).astype(np.float32)
+        for name, score in (("vgae", vgae_score), ("gat", gat_score))
+    }
+    softmax = np.stack(
+        [1 / (1 + np.exp(gat_score.clip(-60, 60))), 1 / (1 + np.exp((-gat_score).clip(-60, 60)))], axis=1
+    )
+    quantities = np.concatenate(
+        [
+            errors,
+            latent,
+            np.abs(2 * probability["vgae"] - 1)[:, None],
+            softmax,
+            embedding,
+            np.abs(2 * probability["gat"] - 1)[:, None],
+            graph[:, [GRAPH_COLUMNS.index(name) for name in QUALITIES]],
+        ],
+        axis=1,
+    )
+    train = quantities[columns["role"] == ROLES.index("train")]
+    state = np.clip((quantities - train.mean(axis=0)) / (train.std(axis=0) + 1e-6), -LARGEST, LARGEST)
+    return FusionStates(
+        state=state.astype(np.float32),
+        **probability,
+        **columns,
+        captures=stores[0].captures,
+        attack_types=stores[0].attack_types,
+    )
+
+
+def save_states(path: Path, states: FusionStates) -> None:
+    """Write fusion states as one safetensors file, atomically."""
+    names = {name: json.dumps(getattr(states, name)) for name in _NAMES}
+    with atomic_path(path) as beside:
+        save_file({name: np.ascontiguousarray(getattr(states, name)) for name in _ARRAYS}, beside, metadata=names)
+
+
+def load_states(path: Path) -> FusionStates:
+    """Read fusion states.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+            names = {name: tuple(json.loads(file.metadata()[name])) for name in _NAMES}
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ArtifactError(f"{path}: not fusion states ({error}); run the fusion_states stage again") from None
+    return FusionStates(**arrays, **names)
+
+
+def _together(scores: list, kind: type) -> list[np.ndarray]:
+    return [torch.cat([getattr(each, field.name) for each in scores]).numpy() for field in fields(kind)]

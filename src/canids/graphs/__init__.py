@@ -1,0 +1,1 @@
+"""Frames → windows → graphs whose features are relative to the vehicle."""

@@ -1,0 +1,260 @@
+"""The graphs stage: frame tables → vehicle profiles and the stores of train, val and each test scenario."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from canids.artifacts import write_json
+from canids.errors import DatasetError
+from canids.frames.attack_spans import under_attack
+from canids.frames.frames import ATTACK_FREE, AttackSpan, Frames
+from canids.frames.parquet import read_frames
+from canids.graphs.enroll import Sample, fit_profile
+from canids.graphs.profile import VehicleProfile, save_profile
+from canids.graphs.readings import Reading, known_reading, own_reading
+from canids.graphs.splits import GUARD, ROLES, VALIDATION_ROLES, split_blocks
+from canids.graphs.store import (
+    EDGE_COLUMNS,
+    GRAPH_COLUMNS,
+    NODE_COLUMNS,
+    GraphStore,
+    concatenate,
+    save_store,
+    store_of_arrays,
+)
+from canids.graphs.windows import WindowedCapture, window_capture
+from canids.progress import track
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LabelledCapture:
+    """A capture in windows, with what the labels say of each window."""
+
+    facts: dict[str, Any]
+    windows: WindowedCapture
+    attacked: np.ndarray
+
+    @property
+    def key(self) -> str:
+        return f"{self.facts['scenario']}/{self.facts['capture']}"
+
+    @property
+    def vehicle(self) -> str:
+        return self.facts["vehicle"]
+
+
+def build_graphs(parquets: Sequence[Path], train: Sequence[str], graph: DictConfig, out: Path, profiles: Path) -> None:
+    """Build every graph store of a dataset.
+
+    Args:
+        parquets: the frame tables of all captures.
+        train: scenarios to train on; every other scenario is for testing.
+        graph: the ``graph`` section of the configuration.
+        out: folder of the stores and ``graphs.json``.
+        profiles: folder of the vehicle profiles.
+
+    Raises:
+        DatasetError: a capture is too short for a window, or nothing is left to train on.
+    """
+    captures = [_load(path, graph) for path in track(parquets, "windows")]
+    training, duplicates = _once([c for c in captures if c.facts["scenario"] in train])
+    if not training:
+        raise DatasetError("no training capture; see dataset.train and dataset.captures")
+    testing = [c for c in captures if c.facts["scenario"] not in train]
+    leaked = {c.facts["content_sha256"] for c in training} & {c.facts["content_sha256"] for c in testing}
+    if leaked:
+        names = [c.key for c in captures if c.facts["content_sha256"] in leaked]
+        raise DatasetError(
+            f"{', '.join(names)}: the same capture to train and to test on; leave one out (dataset.captures)"
+        )
+    guard = -(-graph.window // graph.stride)
+    roles = split_blocks(
+        [c.attacked for c in training],
+        [c.facts["attack_type"] for c in training],
+        graph.block,
+        graph.validation_share,
+        guard,
+        graph.split_seed,
+    )
+    roles += [np.full(len(c.windows), ROLES.index("test"), np.int8) for c in testing]
+    used = [*training, *testing]
+    attack_types = tuple(dict.fromkeys([ATTACK_FREE, *(c.facts["attack_type"] for c in used)]))
+    names = tuple(c.key for c in used)
+    known = _known_profiles(training, testing)
+    stores = [
+        _store(number, capture, role, known.get(number), graph, names, attack_types)
+        for number, (capture, role) in enumerate(track(list(zip(used, roles, strict=True)), "graphs"))
+    ]
+    parts = {"train": [ROLES.index("train")], "val": list(VALIDATION_ROLES)}
+    for part, wanted in parts.items():
+        chosen = [s.select(_where(s, wanted)) for s in stores[: len(training)]]
+        save_store(out / f"{part}.safetensors", concatenate(chosen))
+    for scenario in dict.fromkeys(c.facts["scenario"] for c in testing):
+        chosen = [s for s, c in zip(stores, used, strict=True) if c.facts["scenario"] == scenario]
+        save_store(out / f"{scenario}.safetensors", concatenate(chosen))
+    for vehicle in dict.fromkeys(c.vehicle for c in training):
+        mine = _reference_captures(training, vehicle, without=None)
+        save_profile(profiles / vehicle, _fit(mine), vehicle, [c.key for c in mine])
+    write_json(out / "graphs.json", _summary(used, roles, stores, duplicates, known, graph))
+
+
+def _load(path: Path, graph: DictConfig) -> LabelledCapture:
+    frames, facts = read_frames(path)
+    windows = window_capture(frames, graph.window, graph.stride)
+    if len(windows) == 0:
+        raise DatasetError(f"{path}: {len(frames)} frames are too few for one window of {graph.window}")
+    return LabelledCapture(facts, windows, _attacked(frames, windows, facts["attack_spans"]))
+
+
+def _attacked(frames: Frames, windows: WindowedCapture, spans: list[dict]) -> np.ndarray:
+    """(w,) bool: a frame was injected, or the window lies wholly in a span whose attack injects none."""
+    injected = np.concatenate([[0], np.cumsum(frames.attack)])
+    attacked = injected[windows.last_frame + 1] > injected[windows.first_frame]
+    if not frames.attack.any():
+        seconds = frames.timestamp - frames.timestamp[0]
+        inside = under_attack(seconds, [AttackSpan(s["start"], s["end"], s["kind"]) for s in spans])
+        attacked |= inside[windows.first_frame] & inside[windows.last_frame]
+    return attacked
+
+
+def _once(captures: list[LabelledCapture]) -> tuple[list[LabelledCapture], dict[str, str]]:
+    """The captures, each content once, and those that repeat another."""
+    first: dict[str, LabelledCapture] = {}
+    repeats = {}
+    for capture in captures:
+        original = first.setdefault(capture.facts["content_sha256"], capture)
+        if original is not capture:
+            repeats[capture.key] = original.key
+            logger.info("%s repeats %s and is counted once", capture.key, original.key)
+    return list(first.values()), repeats
+
+
+def _known_profiles(training: list[LabelledCapture], testing: list[LabelledCapture]) -> dict[int, VehicleProfile]:
+    """Number of a capture → its vehicle's profile, which the capture itself had no part in."""
+    fitted: dict[tuple[str, ...], VehicleProfile] = {}
+    known = {}
+    for number, capture in enumerate(track([*training, *testing], "profiles")):
+        mine = _reference_captures(training, capture.vehicle, without=capture)
+        if not mine:
+            continue
+        names = tuple(c.key for c in mine)
+        if names not in fitted:
+            fitted[names] = _fit(mine)
+        known[number] = fitted[names]
+    return known
+
+
+def _reference_captures(
+    training: list[LabelledCapture], vehicle: str, without: LabelledCapture | None
+) -> list[LabelledCapture]:
+    """A vehicle's attack-free training captures; where there is none, the attacked ones, for their quiet windows."""
+    mine = [c for c in training if c.vehicle == vehicle and c is not without]
+    return [c for c in mine if not c.attacked.any()] or [c for c in mine if not c.attacked.all()]
+
+
+def _fit(captures: list[LabelledCapture]) -> VehicleProfile:
+    return fit_profile([Sample(c.windows, ~c.attacked) for c in captures])
+
+
+def _store(
+    number: int,
+    capture: LabelledCapture,
+    role: np.ndarray,
+    profile: VehicleProfile | None,
+    graph: DictConfig,
+    captures: tuple[str, ...],
+    attack_types: tuple[str, ...],
+) -> GraphStore:
+    windows = capture.windows
+    readings = [known_reading(windows, profile), own_reading(windows, graph.warmup)]
+    attack_type = np.where(capture.attacked, attack_types.index(capture.facts["attack_type"]), 0)
+    return store_of_arrays(
+        nodes=_columns([r.nodes for r in readings], windows.node_frames),
+        node_start=windows.node_start,
+        node_key=windows.node_key,
+        edges=windows.edges,
+        edge_start=windows.edge_start,
+        edge_features=_columns([r.edges for r in readings], windows.edge_frames),
+        graph_features=np.concatenate([r.graphs for r in readings], axis=1),
+        label=capture.attacked,
+        attack_type=attack_type,
+        capture=np.full(len(windows), number),
+        role=role,
+        position=np.arange(len(windows)),
+        start=windows.timestamp[windows.first_frame] - windows.timestamp[0],
+        end=windows.timestamp[windows.last_frame] - windows.timestamp[0],
+        captures=captures,
+        attack_types=attack_types,
+    )
+
+
+def _columns(readings: list[Reading], frames: np.ndarray) -> np.ndarray:
+    return np.concatenate([*readings, np.log(frames, dtype=np.float32)[:, None]], axis=1)
+
+
+def _where(store: GraphStore, roles: list[int]):
+    return sum(store.role == role for role in roles).nonzero().ravel()
+
+
+def _summary(
+    captures: list[LabelledCapture],
+    roles: list[np.ndarray],
+    stores: list[GraphStore],
+    duplicates: dict[str, str],
+    known: dict[int, VehicleProfile],
+    graph: DictConfig,
+) -> dict[str, Any]:
+    windows = sum(len(s) for s in stores)
+    size = sum(t.nbytes for s in stores for t in vars(s).values() if hasattr(t, "nbytes"))
+    return {
+        "settings": dict(graph),
+        "node_columns": NODE_COLUMNS,
+        "edge_columns": EDGE_COLUMNS,
+        "graph_columns": GRAPH_COLUMNS,
+        "windows": windows,
+        "bytes_per_window": size / windows,
+        "repeated_captures": duplicates,
+        "captures": {
+            c.key: {
+                "vehicle": c.vehicle,
+                "attack_type": c.facts["attack_type"],
+                "attack_spans": c.facts["attack_spans"],
+                "windows": len(c.windows),
+                "attacked_windows": int(c.attacked.sum()),
+                "frames_after_last_window": len(c.windows.key) - int(c.windows.last_frame[-1]) - 1,
+                "known_profile": number in known,
+                "attacked_windows_by_role": _by_role(role[c.attacked]),
+                "windows_by_role": _by_role(role),
+                "blocks": _runs(role) if role[0] != ROLES.index("test") else [],
+            }
+            for number, (c, role) in enumerate(zip(captures, roles, strict=True))
+        },
+    }
+
+
+def _by_role(role: np.ndarray) -> dict[str, int]:
+    return {_role_name(r): n for r, n in sorted(Counter(role.tolist()).items())}
+
+
+def _runs(role: np.ndarray) -> list[dict[str, Any]]:
+    """Consecutive windows of one role: [first, last + 1)."""
+    bounds = [0, *(np.flatnonzero(np.diff(role)) + 1).tolist(), len(role)]
+    return [
+        {"role": _role_name(int(role[first])), "first": first, "last": last}
+        for first, last in itertools.pairwise(bounds)
+    ]
+
+
+def _role_name(role: int) -> str:
+    return "guard" if role == GUARD else ROLES[role]

@@ -1,0 +1,71 @@
+"""Train/validation split of the training captures: whole blocks of time, guard gaps, every attack type on each side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+ROLES = ("train", "select", "fuse", "calibrate", "test")
+GUARD = -1
+VALIDATION_ROLES = (1, 2, 3)
+
+
+def split_blocks(
+    attacked: Sequence[np.ndarray],
+    attack_types: Sequence[str],
+    block: int,
+    validation_share: float,
+    guard: int,
+    seed: int,
+) -> list[np.ndarray]:
+    """Give each window of each training capture a role.
+
+    The validation share is cut in three: ``select`` stops the training and selects the state, ``fuse`` trains the
+    fusion on scores of windows that no model was fitted on, ``calibrate`` calibrates and sets thresholds. Blocks are
+    dealt out by attack type (attacked blocks) and by capture (attack-free ones), so that each role sees each.
+
+    Args:
+        attacked: per capture, (w,) bool.
+        attack_types: per capture, its attack type.
+        block: windows in a block.
+        validation_share: share of the blocks that validate.
+        guard: windows dropped where one role borders on another.
+        seed: of the choice of blocks.
+
+    Returns:
+        Per capture, (w,) int8: index into ``ROLES``, or ``GUARD``.
+    """
+    rng = np.random.default_rng(seed)
+    strata: dict[tuple[str, int | str], list[tuple[int, int]]] = {}
+    for capture, windows in enumerate(attacked):
+        for number in range(-(-len(windows) // block)):
+            under_attack = windows[number * block : (number + 1) * block].any()
+            stratum = ("attack", attack_types[capture]) if under_attack else ("attack-free", capture)
+            strata.setdefault(stratum, []).append((capture, number))
+    role_of = {}
+    for stratum in sorted(strata, key=str):
+        blocks = [strata[stratum][i] for i in rng.permutation(len(strata[stratum]))]
+        for each, role in zip(blocks, _deal(len(blocks), validation_share), strict=True):
+            role_of[each] = role
+    return [
+        _with_guards(np.array([role_of[capture, w // block] for w in range(len(windows))], np.int8), guard)
+        for capture, windows in enumerate(attacked)
+    ]
+
+
+def _deal(blocks: int, validation_share: float) -> list[int]:
+    """Roles of so many shuffled blocks: training first served, then each validation role as evenly as it goes."""
+    validation = min(max(round(blocks * validation_share), len(VALIDATION_ROLES)), blocks - 1)
+    return [VALIDATION_ROLES[i % len(VALIDATION_ROLES)] for i in range(validation)] + [0] * (blocks - validation)
+
+
+def _with_guards(role: np.ndarray, guard: int) -> np.ndarray:
+    """Drop the windows on the training side of each border; between two validation roles, those after it."""
+    guarded = role.copy()
+    for border in np.flatnonzero(np.diff(role)) + 1:
+        if role[border - 1] == 0:
+            guarded[max(border - guard, 0) : border] = GUARD
+        else:
+            guarded[border : border + guard] = GUARD
+    return guarded

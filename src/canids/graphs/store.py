@@ -1,0 +1,141 @@
+"""The graph store: all windows' graphs in a few flat arrays with offsets, in one memory-mapped safetensors file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from canids.artifacts import atomic_path
+from canids.errors import ArtifactError
+from canids.graphs.readings import EDGE_FEATURES, GRAPH_FEATURES, NODE_FEATURES
+
+READINGS = ("known", "own")
+NODE_COLUMNS = (*(f"{reading}_{name}" for reading in READINGS for name in NODE_FEATURES), "log_frames")
+EDGE_COLUMNS = (*(f"{reading}_{name}" for reading in READINGS for name in EDGE_FEATURES), "log_frames")
+GRAPH_COLUMNS = tuple(f"{reading}_{name}" for reading in READINGS for name in GRAPH_FEATURES)
+
+
+@dataclass(frozen=True)
+class GraphStore:
+    """Graphs of w windows, with N nodes and E edges in all.
+
+    Attributes:
+        nodes: (N, len(NODE_COLUMNS)) float16. node_start: (w + 1,) int64, window i has ``node_start[i:i + 2]``.
+        node_key: (N,) int64, arbitration ID (bit 31 set for a 29-bit one).
+        edges: (2, E) uint8, source and target within the window. edge_start: (w + 1,) int64.
+        edge_features: (E, len(EDGE_COLUMNS)) float16. graph_features: (w, len(GRAPH_COLUMNS)) float16.
+        label: (w,) int64, 1 where a frame of the window was injected or the window lies in an attack span.
+        attack_type: (w,) int16, index into ``attack_types``. capture: (w,) int16, index into ``captures``.
+        role: (w,) int8, index into ``splits.ROLES``.
+        position: (w,) int32, the window's place in its capture.
+        start, end: (w,) float64, s since the capture's first frame.
+        captures: ``<scenario>/<capture>`` names. attack_types: names.
+    """
+
+    nodes: torch.Tensor
+    node_start: torch.Tensor
+    node_key: torch.Tensor
+    edges: torch.Tensor
+    edge_start: torch.Tensor
+    edge_features: torch.Tensor
+    graph_features: torch.Tensor
+    label: torch.Tensor
+    attack_type: torch.Tensor
+    capture: torch.Tensor
+    role: torch.Tensor
+    position: torch.Tensor
+    start: torch.Tensor
+    end: torch.Tensor
+    captures: tuple[str, ...]
+    attack_types: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def nodes_per_window(self) -> torch.Tensor:
+        """(w,) int64."""
+        return self.node_start.diff()
+
+    def select(self, windows: torch.Tensor) -> GraphStore:
+        """The store of some windows only ((k,) int64, in the order wanted)."""
+        node_index, node_start = ranges(self.node_start, windows)
+        edge_index, edge_start = ranges(self.edge_start, windows)
+        return GraphStore(
+            nodes=self.nodes[node_index],
+            node_start=node_start,
+            node_key=self.node_key[node_index],
+            edges=self.edges[:, edge_index],
+            edge_start=edge_start,
+            edge_features=self.edge_features[edge_index],
+            graph_features=self.graph_features[windows],
+            **{name: getattr(self, name)[windows] for name in WINDOW_COLUMNS},
+            captures=self.captures,
+            attack_types=self.attack_types,
+        )
+
+
+WINDOW_COLUMNS = ("label", "attack_type", "capture", "role", "position", "start", "end")
+_TENSORS = tuple(each.name for each in fields(GraphStore) if each.name not in ("captures", "attack_types"))
+
+
+def ranges(start: torch.Tensor, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Flat indices of some windows' rows, window after window, and the offsets at which each begins among them."""
+    first, count = start[windows], start[windows + 1] - start[windows]
+    offsets = torch.zeros(len(windows) + 1, dtype=torch.int64, device=start.device)
+    torch.cumsum(count, 0, out=offsets[1:])
+    within = torch.arange(int(offsets[-1]), device=start.device)
+    return within + torch.repeat_interleave(first - offsets[:-1], count), offsets
+
+
+def concatenate(stores: Sequence[GraphStore]) -> GraphStore:
+    """One store of several that name the same captures and attack types."""
+    joined = {name: torch.cat([getattr(s, name) for s in stores], dim=1 if name == "edges" else 0) for name in _TENSORS}
+    for name in ("node_start", "edge_start"):
+        ends = torch.cat([getattr(s, name).diff() for s in stores])
+        joined[name] = torch.cat([torch.zeros(1, dtype=torch.int64), ends.cumsum(0)])
+    return GraphStore(**joined, captures=stores[0].captures, attack_types=stores[0].attack_types)
+
+
+def save_store(path: Path, store: GraphStore) -> None:
+    """Write a store as one safetensors file, atomically."""
+    names = {"captures": json.dumps(store.captures), "attack_types": json.dumps(store.attack_types)}
+    with atomic_path(path) as beside:
+        save_file({name: getattr(store, name).contiguous() for name in _TENSORS}, beside, metadata=names)
+
+
+def load_store(path: Path) -> GraphStore:
+    """Open a store, its arrays memory-mapped.
+
+    Raises:
+        ArtifactError: the file is missing, damaged, or made with other features than this version computes.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in _TENSORS}
+            names = {name: tuple(json.loads(file.metadata()[name])) for name in ("captures", "attack_types")}
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ArtifactError(f"{path}: not a graph store ({error}); run the graphs stage again") from None
+    store = GraphStore(**tensors, **names)
+    for name, columns in (("nodes", NODE_COLUMNS), ("edge_features", EDGE_COLUMNS), ("graph_features", GRAPH_COLUMNS)):
+        if getattr(store, name).shape[1] != len(columns):
+            raise ArtifactError(f"{path}: {name} has {getattr(store, name).shape[1]} columns, this version computes "
+                                f"{len(columns)}; run the graphs stage again")  # fmt: skip
+    return store
+
+
+def store_of_arrays(**arrays: np.ndarray | tuple[str, ...]) -> GraphStore:
+    """A store from numpy arrays, each converted to the type that it is kept in."""
+    kept = {
+        "nodes": np.float16, "edge_features": np.float16, "graph_features": np.float16, "node_key": np.int64,
+        "edges": np.uint8, "node_start": np.int64, "edge_start": np.int64, "label": np.int64, "attack_type": np.int16,
+        "capture": np.int16, "role": np.int8, "position": np.int32, "start": np.float64, "end": np.float64,
+    }  # fmt: skip
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(arrays.pop(name), dtype)) for name, dtype in kept.items()}
+    return GraphStore(**tensors, **arrays)

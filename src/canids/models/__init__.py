@@ -1,0 +1,1 @@
+"""The networks of the cascade: plain torch modules, no training code."""

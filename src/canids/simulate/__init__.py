@@ -1,0 +1,1 @@
+"""Simulated vehicles and their traffic, and attacks on simulated or recorded traffic."""

@@ -1,0 +1,1 @@
+"""Training: one data module, Lightning modules, and a trainer for each mode."""

@@ -1,0 +1,71 @@
+"""The one data module: windows of a store in node-budget batches, in an order that a sampler decides each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import lightning
+import torch
+
+from canids.graphs.batches import GraphBatch, budget_batches, gather
+from canids.graphs.store import GraphStore
+
+
+class Sampler(Protocol):
+    """Decides which windows an epoch trains on, and in which order."""
+
+    def order(self, epoch: int) -> torch.Tensor:
+        """(k,) int64 windows."""
+        ...
+
+
+class ShuffleSampler:
+    """Every given window once an epoch, shuffled."""
+
+    def __init__(self, windows: torch.Tensor, seed: int) -> None:
+        self.windows, self.seed = windows, seed
+
+    def order(self, epoch: int) -> torch.Tensor:
+        return self.windows[torch.randperm(len(self.windows), generator=epoch_generator(self.seed, epoch))]
+
+
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """A generator that depends on seed and epoch alone, so that a resumed run draws what an uninterrupted one drew."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+
+
+class BatchLoader:
+    """Iterates over the batches of an order of windows."""
+
+    def __init__(self, store: GraphStore, order: torch.Tensor, node_budget: int) -> None:
+        self.store = store
+        self.batches = list(budget_batches(store, order, node_budget))
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[GraphBatch]:
+        return (gather(self.store, windows) for windows in self.batches)
+
+
+class GraphDataModule(lightning.LightningDataModule):
+    """Training windows by a sampler, validation windows in order.
+
+    Args:
+        train, val: stores. sampler: of the training windows. val_windows: (k,) int64 windows of ``val``.
+        node_budget: most nodes in a batch.
+    """
+
+    def __init__(
+        self, train: GraphStore, val: GraphStore, sampler: Sampler, val_windows: torch.Tensor, node_budget: int
+    ) -> None:
+        super().__init__()
+        self.train, self.val, self.sampler = train, val, sampler
+        self.val_windows, self.node_budget = val_windows, node_budget
+
+    def train_dataloader(self) -> BatchLoader:
+        return BatchLoader(self.train, self.sampler.order(self.trainer.current_epoch), self.node_budget)
+
+    def val_dataloader(self) -> BatchLoader:
+        return BatchLoader(self.val, self.val_windows, self.node_budget)

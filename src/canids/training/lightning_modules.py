@@ -1,0 +1,156 @@
+"""VGAE and GAT as Lightning modules, and their distilled forms."""
+
+from __future__ import annotations
+
+import lightning
+import torch
+from omegaconf import DictConfig
+from torch.nn.functional import cross_entropy, kl_div, log_softmax, logsigmoid, mse_loss, softmax
+
+from canids.graphs.batches import GraphBatch, drop_readings
+from canids.graphs.store import GraphStore, ranges
+from canids.models.gat import Gat
+from canids.models.scoring import kl_divergence
+from canids.models.vgae import Vgae, VgaeOutput, node_errors
+
+
+class _GraphModule(lightning.LightningModule):
+    """AdamW with a cosine schedule over the epochs, and losses logged by epoch."""
+
+    def __init__(self, settings: DictConfig, epochs: int) -> None:
+        super().__init__()
+        self.settings, self.epochs = settings, epochs
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs)
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def _log_parts(self, stage: str, parts: dict[str, torch.Tensor], graphs: GraphBatch) -> torch.Tensor:
+        values = {f"{stage}_{name}": value for name, value in parts.items()}
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=graphs.num_graphs)
+        return parts["loss"]
+
+
+class VgaeModule(_GraphModule):
+    """Trains a VGAE: node, edge and neighbourhood reconstruction, and KL with a warm-up of its weight."""
+
+    def __init__(self, model: Vgae, settings: DictConfig, epochs: int, seed: int) -> None:
+        super().__init__(settings, epochs)
+        self.model = model
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
+        graphs = drop_readings(graphs, self.settings.reading_dropout, self.generator)
+        return self._log_parts("train", self._losses(self.model(graphs), graphs), graphs)
+
+    def validation_step(self, graphs: GraphBatch, _index: int) -> None:
+        self._log_parts("val", self._losses(self.model(graphs), graphs), graphs)
+
+    def _losses(self, output: VgaeOutput, graphs: GraphBatch) -> dict[str, torch.Tensor]:
+        nodes, neighbourhood = (each.mean() for each in node_errors(self.model, output, graphs))
+        edges = self._edge_loss(output, graphs)
+        divergence = kl_divergence(output).mean()
+        warmth = min(1.0, self.current_epoch / self.settings.beta_warmup) if self.settings.beta_warmup else 1.0
+        loss = (
+            nodes
+            + self.settings.edge_weight * edges
+            + self.settings.neighbourhood_weight * neighbourhood
+            + self.settings.beta * (warmth if self.training else 1.0) * divergence
+        )
+        return {"loss": loss, "nodes": nodes, "edges": edges, "neighbourhood": neighbourhood, "kl": divergence}
+
+    def _edge_loss(self, output: VgaeOutput, graphs: GraphBatch) -> torch.Tensor:
+        """Edges against as many random pairs of the same window (few of which are edges themselves)."""
+        source = graphs.edge_index[0]
+        graph = graphs.batch[source]
+        first, count = graphs.node_start[graph], graphs.node_start.diff()[graph]
+        pairs = torch.stack([first + (torch.rand_like(count, dtype=torch.float) * count).long() for _ in range(2)])
+        present = self.model.edge_logits(output.latent, graphs.edge_index)
+        absent = self.model.edge_logits(output.latent, pairs)
+        return -(logsigmoid(present).mean() + logsigmoid(-absent).mean()) / 2
+
+
+class DistilledVgaeModule(VgaeModule):
+    """A student VGAE that also matches its teacher's latent means, through a learned projection, and reconstruction.
+
+    The teacher has seen each window whole, once; the student sees it with readings dropped.
+
+    Args:
+        teacher_mean, teacher_nodes: (N, ·) the teacher's latent means and reconstructions, for the nodes of ``train``.
+    """
+
+    def __init__(
+        self,
+        model: Vgae,
+        settings: DictConfig,
+        epochs: int,
+        seed: int,
+        train: GraphStore,
+        teacher_mean: torch.Tensor,
+        teacher_nodes: torch.Tensor,
+    ) -> None:
+        super().__init__(model, settings, epochs, seed)
+        self.node_start, self.teacher_mean, self.teacher_nodes = train.node_start, teacher_mean, teacher_nodes
+        self.project = torch.nn.Linear(model.mean.out_features, teacher_mean.shape[1])
+
+    def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
+        graphs = drop_readings(graphs, self.settings.reading_dropout, self.generator)
+        output = self.model(graphs)
+        losses = self._losses(output, graphs)
+        index, _ = ranges(self.node_start, graphs.windows.cpu())
+        mean, nodes = (each[index].to(self.device) for each in (self.teacher_mean, self.teacher_nodes))
+        losses["latent"] = mse_loss(self.project(output.mean), mean)
+        losses["reconstruction"] = mse_loss(output.nodes, nodes)
+        weights = self.settings.distillation
+        losses["loss"] = (
+            losses["loss"]
+            + weights.latent_weight * losses["latent"]
+            + weights.reconstruction_weight * losses["reconstruction"]
+        )
+        return self._log_parts("train", losses, graphs)
+
+
+class GatModule(_GraphModule):
+    """Trains a GAT on labels; training windows lose one of their readings now and then."""
+
+    def __init__(self, model: Gat, settings: DictConfig, epochs: int, seed: int) -> None:
+        super().__init__(settings, epochs)
+        self.model = model
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
+        logits = self.model(drop_readings(graphs, self.settings.reading_dropout, self.generator)).logits
+        return self._log_parts("train", self._losses(logits, graphs), graphs)
+
+    def validation_step(self, graphs: GraphBatch, _index: int) -> None:
+        logits = self.model(graphs).logits
+        accuracy = (logits.argmax(dim=1) == graphs.y).float().mean()
+        self._log_parts("val", {"loss": cross_entropy(logits, graphs.y), "accuracy": accuracy}, graphs)
+
+    def _losses(self, logits: torch.Tensor, graphs: GraphBatch) -> dict[str, torch.Tensor]:
+        return {"loss": cross_entropy(logits, graphs.y)}
+
+
+class DistilledGatModule(GatModule):
+    """A student GAT: (1 - λ) CE + λ T² KL(teacher ‖ student at temperature T) (Hinton et al., 2015).
+
+    The teacher has seen each window whole, once; the student sees it with readings dropped.
+
+    Args:
+        teacher_logits: (w, 2) the teacher's logits of the training store's windows.
+    """
+
+    def __init__(self, model: Gat, settings: DictConfig, epochs: int, seed: int, teacher_logits: torch.Tensor) -> None:
+        super().__init__(model, settings, epochs, seed)
+        self.teacher_logits = teacher_logits
+
+    def _losses(self, logits: torch.Tensor, graphs: GraphBatch) -> dict[str, torch.Tensor]:
+        weight, temperature = self.settings.distillation.weight, self.settings.distillation.temperature
+        teacher = self.teacher_logits[graphs.windows.cpu()].to(logits.device)
+        labels = cross_entropy(logits, graphs.y)
+        distance = kl_div(
+            log_softmax(logits / temperature, dim=1), softmax(teacher / temperature, dim=1), reduction="batchmean"
+        )
+        loss = (1 - weight) * labels + weight * temperature**2 * distance
+        return {"loss": loss, "labels": labels, "distillation": distance}

@@ -1,0 +1,58 @@
+"""Mode ``fusion``: the double-DQN agent on the scores of trained models."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from canids.errors import DatasetError
+from canids.fusion.agent import DoubleDqn, play
+from canids.fusion.environment import ALPHAS, windows_of
+from canids.fusion.states import FusionStates, load_states
+from canids.training.model_folder import save_model
+
+
+class FusionTrainer:
+    """Trains the fusion of a scale.
+
+    The agent learns on the windows whose role is ``fuse`` and its state is selected on those that ``select``.
+
+    Args:
+        settings: ``fusion``. states: file of the fusion states. out: model folder to write.
+    """
+
+    def __init__(self, settings: DictConfig, seed: int, scale: str, states: Path, out: Path) -> None:
+        self.settings, self.seed, self.scale, self.states, self.out = settings, seed, scale, states, out
+
+    def train(self) -> dict[str, Any]:
+        """Train, write the model folder, and return its metrics.
+
+        Raises:
+            DatasetError: there is no window to learn or to select on.
+        """
+        states = load_states(self.states)
+        fuse, select = (states.of_role(role) for role in ("fuse", "select"))
+        if not fuse.any() or not select.any():
+            raise DatasetError(f"{self.states}: no validation window to fuse on; more captures are needed")
+        started = time.perf_counter()
+        agent = DoubleDqn(self.settings, self.seed)
+        history = agent.learn(windows_of(states, fuse), windows_of(states, select))
+        metrics = {
+            "training_seconds": time.perf_counter() - started,
+            "select_reward": max(each["select_reward"] for each in history),
+            "fuse_windows": int(fuse.sum()),
+            "mean_alpha": self._mean_alpha(agent, states, select),
+        }
+        config = {"model": "fusion", "scale": self.scale, "seed": self.seed, "settings": self.settings}
+        save_model(self.out, agent.network, config, metrics, history)
+        return metrics
+
+    def _mean_alpha(self, agent: DoubleDqn, states: FusionStates, chosen: np.ndarray) -> dict[str, float]:
+        """Mean α by attack type, on the windows that select."""
+        alpha = ALPHAS[play(agent.network, windows_of(states, chosen), self.settings).action].numpy()
+        types = states.attack_type[chosen]
+        return {states.attack_types[t]: float(alpha[types == t].mean()) for t in np.unique(types)}
