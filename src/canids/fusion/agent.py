@@ -1,4 +1,4 @@
-"""The fusion agent: double DQN (van Hasselt et al., 2016) with a target network and uniform replay (Mnih et al., 2015)."""
+"""The fusion agent: double DQN (van Hasselt et al., 2016), target network and uniform replay (Mnih et al., 2015)."""
 
 from __future__ import annotations
 

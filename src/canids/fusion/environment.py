@@ -29,7 +29,7 @@ def find_runs(capture: np.ndarray, position: np.ndarray) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows to play on: state (w, 17), vgae (w,), gat (w,), label (w,), and the runs as rows padded with -1 (r, T)."""
+    """Windows to play on: state (w, 17), vgae, gat and label (w,), and the runs as rows padded with -1 (r, T)."""
 
     state: torch.Tensor
     vgae: torch.Tensor

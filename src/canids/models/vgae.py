@@ -58,7 +58,7 @@ class Vgae(nn.Module):
         return VgaeOutput(mean, log_variance, latent, self.decode_nodes(latent), self.decode_neighbourhood(latent))
 
     def standardise(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, NODE_INPUTS) inputs in units of their spread on attack-free traffic, clipped; those of a missing reading 0."""
+        """(N, NODE_INPUTS) inputs in spreads of attack-free traffic, clipped; those of a missing reading 0."""
         return ((x - self.input_centre) / self.input_spread).clamp(-CLIP, CLIP) * present_inputs(x)
 
     def edge_logits(self, latent: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:

@@ -43,6 +43,15 @@ class CurriculumTrainer(NormalTrainer):
         return self._run(module, stores, sampler, (refresh,))
 
 
+def gat_trainer(
+    settings: DictConfig, trainer: DictConfig, seed: int, graphs: Path, out: Path, vgae: Path | None
+) -> NormalTrainer:
+    """The trainer of a teacher GAT in the mode that ``settings.mode`` names."""
+    if settings.mode == "curriculum":
+        return CurriculumTrainer(settings, trainer, seed, "teacher", graphs, out, vgae)
+    return NormalTrainer(settings, trainer, seed, "teacher", graphs, out)
+
+
 class DifficultyRefresh(Callback):
     """Every few epochs, scores the training windows with the GAT and mixes its loss into their difficulty."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,18 @@ from omegaconf import DictConfig
 from canids.errors import DatasetError
 from canids.fusion.agent import DoubleDqn, play
 from canids.fusion.environment import ALPHAS, windows_of
-from canids.fusion.states import FusionStates, load_states
-from canids.training.model_folder import save_model
+from canids.fusion.states import FusionStates, fusion_states, load_states, save_states
+from canids.graphs.store import load_store
+from canids.training.model_folder import load_gat, load_vgae, save_model
+
+
+def write_fusion_states(vgae: Path, gat: Path, stores: Sequence[Path], out: Path) -> None:
+    """Run the models of two folders over all stores of a dataset and write the fusion states.
+
+    Raises:
+        ArtifactError, CheckpointError: an input is missing or does not fit.
+    """
+    save_states(out, fusion_states(load_vgae(vgae), load_gat(gat), [load_store(path) for path in stores]))
 
 
 class FusionTrainer:

@@ -1,0 +1,60 @@
+# canids: CAN logs -> frames -> graphs -> VGAE and GAT (teacher, student) -> fusion -> evaluation -> report.
+#
+#   snakemake --profile profiles/workstation                                  the embedded demo
+#   snakemake --profile profiles/workstation --config dataset=hcrl_sa         another dataset
+#   snakemake ... --config set="models.gat.dropout=0.1 fusion.gamma=0.8"      any other setting
+#
+# Targets: all (default), train, evaluate, report.
+
+
+include: "workflow/rules/common.smk"
+
+
+wildcard_constraints:
+    dataset=DATASET,
+    scale="teacher|student",
+    seed=r"\d+",
+    scenario="|".join(SCENARIOS),
+    capture="|".join(CAPTURE_NAMES),
+
+
+include: "workflow/rules/ingest.smk"
+include: "workflow/rules/graphs.smk"
+include: "workflow/rules/vgae.smk"
+include: "workflow/rules/gat.smk"
+include: "workflow/rules/fusion.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    train,
+    evaluate,
+
+
+rule all:
+    default_target: True
+    input:
+        frames_of_all_captures(),
+        trained_models(),
+        evaluations(),
+        REPORT,
+    message:
+        "everything is there"
+
+
+rule train:
+    input:
+        frames_of_all_captures(),
+        trained_models(),
+    message:
+        "every model is trained"
+
+
+rule evaluate:
+    input:
+        frames_of_all_captures(),
+        evaluations(),
+    message:
+        "every model is evaluated"

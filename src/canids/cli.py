@@ -1,0 +1,254 @@
+"""``canids``: every stage by hand, with the same functions, settings and files as the workflow's rules."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from omegaconf import DictConfig
+from rich.console import Console
+
+from canids import artifacts
+from canids.catalogue import captures_of
+from canids.config import load_config, settings_reference
+from canids.errors import CanidsError
+from canids.progress import log_to_console, track
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+train_app = typer.Typer(help="Train a model.", no_args_is_help=True)
+distill_app = typer.Typer(help="Distil a student from its trained teacher.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
+app.add_typer(distill_app, name="distill")
+
+
+class Scale(StrEnum):
+    TEACHER = "teacher"
+    STUDENT = "student"
+
+
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="settings, as models.gat.lr=1e-3")
+]
+ConfigFolder = Annotated[Path, typer.Option(help="folder with config.yaml, datasets/ and models/")]
+Seed = Annotated[int, typer.Option(min=0, help="training seed")]
+ScaleOption = Annotated[Scale, typer.Option(help="teacher or student")]
+CONFIG_FOLDER = Path("config")
+
+
+@contextlib.contextmanager
+def _clear_errors() -> Iterator[None]:
+    """An error of the input ends in its message and exit code 2."""
+    log_to_console()
+    try:
+        yield
+    except CanidsError as error:
+        Console(stderr=True, soft_wrap=True).print(f"canids: {error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(2) from None
+
+
+def _path(config: DictConfig, pattern: str, **values: str | int) -> Path:
+    return Path(pattern.format(results=config.results, dataset=config.dataset.name, **values))
+
+
+def _model(config: DictConfig, seed: int, model: str, scale: str) -> Path:
+    return _path(config, artifacts.MODEL, seed=seed, model=model, scale=scale)
+
+
+def _stores(config: DictConfig) -> list[Path]:
+    scenarios = {capture.scenario for capture in captures_of(config)}
+    parts = ["train", "val", *(s for s in config.dataset.test if s in scenarios)]
+    return [_path(config, artifacts.GRAPHS) / f"{part}.safetensors" for part in parts]
+
+
+@app.command()
+def simulate(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Simulate the demo dataset's vehicles and attacks."""
+    with _clear_errors():
+        from canids.simulate.demo import simulate_demo
+
+        config = load_config(config_folder, overrides or [])
+        if not config.dataset.simulated:
+            raise CanidsError(f"dataset {config.dataset.name} is not simulated; obtain it from {config.dataset.source}")
+        simulate_demo(Path(config.dataset.folder), config.simulate.seed, config.simulate.seconds)
+
+
+@app.command()
+def ingest(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Read every capture of the dataset into a canonical frame table."""
+    with _clear_errors():
+        from canids.frames.ingest import ingest as ingest_capture
+
+        config = load_config(config_folder, overrides or [])
+        spans = Path(config.dataset.attack_spans) if config.dataset.attack_spans else None
+        for capture in track(captures_of(config), "ingest"):
+            where = {"scenario": capture.scenario, "capture": capture.name}
+            parquet, record = (_path(config, p, **where) for p in (artifacts.FRAMES, artifacts.INGEST_RECORD))
+            ingest_capture(capture, parquet, record, spans, config.strict)
+
+
+@app.command()
+def graphs(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Build the vehicle profiles and the graph stores."""
+    with _clear_errors():
+        from canids.graphs.build import build_graphs
+
+        config = load_config(config_folder, overrides or [])
+        parquets = [
+            _path(config, artifacts.FRAMES, scenario=capture.scenario, capture=capture.name)
+            for capture in captures_of(config)
+        ]
+        out, profiles = _path(config, artifacts.GRAPHS), _path(config, artifacts.PROFILES)
+        build_graphs(parquets, list(config.dataset.train), config.graph, out, profiles)
+
+
+@train_app.command("vgae")
+def train_vgae(overrides: Overrides = None, seed: Seed = 1, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Train the teacher VGAE on attack-free windows."""
+    with _clear_errors():
+        from canids.training.modes import AutoencoderTrainer
+
+        config = load_config(config_folder, overrides or [])
+        out = _model(config, seed, "vgae", "teacher")
+        graphs = _path(config, artifacts.GRAPHS)
+        AutoencoderTrainer(config.models.vgae, config.trainer, seed, "teacher", graphs, out).train()
+
+
+@train_app.command("gat")
+def train_gat(overrides: Overrides = None, seed: Seed = 1, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Train the teacher GAT, by default on the VGAE-guided curriculum."""
+    with _clear_errors():
+        from canids.training.modes import gat_trainer
+
+        config = load_config(config_folder, overrides or [])
+        out, vgae = (_model(config, seed, model, "teacher") for model in ("gat", "vgae"))
+        gat_trainer(config.models.gat, config.trainer, seed, _path(config, artifacts.GRAPHS), out, vgae).train()
+
+
+@train_app.command("fusion")
+def train_fusion(
+    overrides: Overrides = None,
+    seed: Seed = 1,
+    scale: ScaleOption = Scale.STUDENT,
+    config_folder: ConfigFolder = CONFIG_FOLDER,
+) -> None:
+    """Train the fusion agent on the fusion states."""
+    with _clear_errors():
+        from canids.training.modes import FusionTrainer
+
+        config = load_config(config_folder, overrides or [])
+        out = _model(config, seed, "fusion", scale)
+        FusionTrainer(config.fusion, seed, scale, out / "states.safetensors", out).train()
+
+
+@distill_app.command("vgae")
+def distill_vgae(overrides: Overrides = None, seed: Seed = 1, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Distil the student VGAE."""
+    with _clear_errors():
+        from canids.training.modes import VgaeDistillationTrainer
+
+        config = load_config(config_folder, overrides or [])
+        out, teacher = (_model(config, seed, "vgae", scale) for scale in ("student", "teacher"))
+        graphs = _path(config, artifacts.GRAPHS)
+        VgaeDistillationTrainer(config.models.vgae, config.trainer, seed, graphs, out, teacher).train()
+
+
+@distill_app.command("gat")
+def distill_gat(overrides: Overrides = None, seed: Seed = 1, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Distil the student GAT."""
+    with _clear_errors():
+        from canids.training.modes import GatDistillationTrainer
+
+        config = load_config(config_folder, overrides or [])
+        out, teacher = (_model(config, seed, "gat", scale) for scale in ("student", "teacher"))
+        graphs = _path(config, artifacts.GRAPHS)
+        GatDistillationTrainer(config.models.gat, config.trainer, seed, graphs, out, teacher).train()
+
+
+@app.command("fusion-states")
+def fusion_states(
+    overrides: Overrides = None,
+    seed: Seed = 1,
+    scale: ScaleOption = Scale.STUDENT,
+    config_folder: ConfigFolder = CONFIG_FOLDER,
+) -> None:
+    """Score every window with a scale's VGAE and GAT: what the fusion agent sees."""
+    with _clear_errors():
+        from canids.training.modes import write_fusion_states
+
+        config = load_config(config_folder, overrides or [])
+        vgae, gat, fusion = (_model(config, seed, model, scale) for model in ("vgae", "gat", "fusion"))
+        write_fusion_states(vgae, gat, _stores(config), fusion / "states.safetensors")
+
+
+@app.command()
+def evaluate(
+    overrides: Overrides = None,
+    seed: Seed = 1,
+    scale: ScaleOption = Scale.STUDENT,
+    config_folder: ConfigFolder = CONFIG_FOLDER,
+) -> None:
+    """Evaluate a scale's models on every test scenario, thresholds from validation."""
+    with _clear_errors():
+        from canids.evaluation.evaluate import evaluate as evaluate_scale
+
+        config = load_config(config_folder, overrides or [])
+        fusion = _model(config, seed, "fusion", scale)
+        out = _path(config, artifacts.EVALUATION, seed=seed, scale=scale)
+        evaluate_scale(fusion / "states.safetensors", fusion, config.evaluation, out)
+
+
+@app.command()
+def report(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Write the dataset's report, and print where it lies."""
+    with _clear_errors():
+        from canids.report import write_report
+        from canids.workflow import rule_graph
+
+        config = load_config(config_folder, overrides or [])
+        scales = [(seed, scale) for seed in config.seeds for scale in Scale]
+        records = [
+            _path(config, artifacts.INGEST_RECORD, scenario=capture.scenario, capture=capture.name)
+            for capture in captures_of(config)
+        ]
+        out = _path(config, artifacts.REPORT)
+        write_report(
+            out=out,
+            dataset=config.dataset,
+            evaluations=[_path(config, artifacts.EVALUATION, seed=seed, scale=scale) for seed, scale in scales],
+            models=[_model(config, seed, m, scale) for m in ("vgae", "gat", "fusion") for seed, scale in scales],
+            records=records,
+            graphs=_path(config, artifacts.GRAPHS) / "graphs.json",
+            rule_graph=rule_graph(config_folder.parent / "Snakefile", overrides or []),
+        )
+        typer.echo(out)
+
+
+@app.command()
+def table(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Print the results table, and where the report lies."""
+    with _clear_errors():
+        from canids.report import detection_table, terminal_table
+
+        config = load_config(config_folder, overrides or [])
+        evaluations = [
+            _path(config, artifacts.EVALUATION, seed=seed, scale=scale) for seed in config.seeds for scale in Scale
+        ]
+        Console().print(terminal_table(detection_table(evaluations)))
+        typer.echo(f"report: {_path(config, artifacts.REPORT)}")
+
+
+@app.command()
+def settings() -> None:
+    """List every setting with its default, what it may hold, and its meaning."""
+    for key, default, allowed, meaning in settings_reference():
+        typer.echo(f"{key} = {default}" + (f"  [{allowed}]" if allowed else "") + f"  {meaning}")
+
+
+def main() -> None:
+    """Entry point: usage errors and errors of the input end with exit code 2."""
+    sys.exit(app())

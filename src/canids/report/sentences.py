@@ -1,0 +1,56 @@
+"""What the tables say, in words; every number in them is computed."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from canids.report.formats import auroc, count, detector_name, plural, rate
+
+
+def result_sentences(means: pd.DataFrame, scale: str) -> list[str]:
+    """For each scenario, what the fusion of a scale detects.
+
+    Args:
+        means: what ``tables.over_seeds`` gives.
+    """
+    rows = means[(means["capture"] == "all") & (means["scale"] == scale) & (means["detector"] == "fusion")]
+    return [f"{row.scenario}: {_result(row)}" for row in rows.itertuples()]
+
+
+def comparison_sentences(means: pd.DataFrame) -> list[str]:
+    """Every scenario and scale where a detector alone has a higher F1, or a higher AUROC, than the fusion."""
+    sentences = []
+    for (scenario, scale), rows in means[means["capture"] == "all"].groupby(["scenario", "scale"], sort=False):
+        by_detector = {row.detector: row for row in rows.itertuples()}
+        fusion = by_detector.pop("fusion", None)
+        for detector, alone in by_detector.items():
+            said = _better(alone, fusion) if fusion else []
+            if said:
+                sentences.append(f"{scenario}, {scale}: {detector_name(detector)} alone {' and '.join(said)}.")
+    return sentences
+
+
+def _result(row) -> str:
+    normal, attacked = row.windows - row.attacked, row.attacked
+    false_alarms = f"{plural(row.fp, 'false alarm')} in {plural(normal, 'attack-free window')}"
+    mean = f"; means of {row.seeds} seeds" if row.seeds > 1 else ""
+    if attacked == 0:
+        return f"no attack, so F1 is undefined; {false_alarms}{mean}."
+    span = f" ({rate(row.f1_low)} to {rate(row.f1_high)} over {row.seeds} seeds)" if row.seeds > 1 else ""
+    missed = f"{count(row.fn)} of {plural(attacked, 'attacked window')} missed"
+    return f"F1 {rate(row.f1)}{span}: {plural(row.errors, 'error')}, {missed} and {false_alarms}{mean}."
+
+
+def _better(alone, fusion) -> list[str]:
+    """In what one detector is better than the fusion; nothing where either is undefined."""
+    said = []
+    if not math.isnan(alone.f1) and alone.f1 > fusion.f1:
+        errors = f"{plural(alone.errors, 'error')} against {count(fusion.errors)}"
+        said.append(f"has the higher F1 ({rate(alone.f1)} against {rate(fusion.f1)}; {errors})")
+    if math.isnan(alone.f1) and alone.fp < fusion.fp:
+        said.append(f"raises fewer false alarms ({count(alone.fp)} against {count(fusion.fp)})")
+    if not math.isnan(alone.auroc) and alone.auroc > fusion.auroc:
+        said.append(f"ranks better (AUROC {auroc(alone.auroc)} against {auroc(fusion.auroc)})")
+    return said

@@ -1,0 +1,72 @@
+"""One look for every figure: colours that colour-blind readers tell apart, and SVG that is part of the page."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette; a detector keeps its colour in tables, curves, timelines and the workflow's graph
+COLOURS = {"vgae": "#009E73", "gat": "#0072B2", "fusion": "#D55E00"}
+OTHER_COLOUR = "#5f5f5f"
+SPAN_COLOUR = "#f2dca0"
+INK = "#222222"
+FAINT = "#8a8a8a"
+
+SETTINGS = {
+    "svg.hashsalt": "canids",  # the same figure gets the same identifiers, so the same inputs give the same bytes
+    "svg.fonttype": "none",  # text stays text: small, and it can be searched
+    "text.parse_math": False,  # a name with a dollar sign is a name
+    "font.family": ["DejaVu Sans"],
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.3,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "path.simplify_threshold": 0.5,
+}
+
+
+def colour(detector: str) -> str:
+    """The colour of a detector or of the model behind it."""
+    return COLOURS.get(detector, OTHER_COLOUR)
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Within it, figures are drawn and saved in the report's look."""
+    with mpl.rc_context(SETTINGS):
+        yield
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches; no window and no global state behind it."""
+    return Figure(figsize=(width, height), layout="constrained", facecolor="none")
+
+
+def svg(drawn: Figure, description: str) -> Markup:
+    """The figure as an ``<svg>`` element that fills its container's width, described for those who do not see it."""
+    file = io.StringIO()
+    drawn.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    element = file.getvalue().partition("<svg")[2]
+    # without width and height the viewBox alone sets the proportions
+    head, _, body = element.partition(">")
+    head = re.sub(r'\s(width|height)="[^"]*"', "", head)
+    label = html.escape(description, quote=True)
+    return Markup(f'<svg role="img" aria-label="{label}"{head}>{body}')

@@ -1,0 +1,90 @@
+"""The tables: what was detected, by which detector and scale, in which scenario and capture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from canids.report.formats import auroc, count, detector_name, rate
+from canids.report.inputs import read_metrics
+
+KEYS = ["scale", "scenario", "capture", "detector"]
+RANKED = {"f1": max, "auroc": max, "mcc": max, "accuracy": max, "errors": min}
+
+
+def detection_table(evaluations: Sequence[Path]) -> pd.DataFrame:
+    """Every metric of every detector, tidy.
+
+    Args:
+        evaluations: evaluation folders, any seeds and scales.
+
+    Returns:
+        A row per scale, seed, scenario, capture (``all`` for a scenario as a whole) and detector. Counts ``windows``,
+        ``attacked``, ``tp``, ``fp``, ``fn``, ``tn``, ``errors`` (fp + fn), and the metrics, NaN where undefined.
+
+    Raises:
+        ArtifactError: a ``metrics.json`` is missing or damaged.
+    """
+    return tidy(read_metrics(evaluations), "table")
+
+
+def tidy(metrics: Sequence[dict[str, Any]], part: str) -> pd.DataFrame:
+    """The rows of ``table`` or ``validation`` of some ``metrics.json`` as one frame, see ``detection_table``."""
+    rows = [{"scale": m["scale"], "seed": m["seed"], **row} for m in metrics for row in m[part]]
+    frame = pd.DataFrame(rows)
+    numeric = [name for name in frame.columns if name not in KEYS]
+    frame[numeric] = frame[numeric].apply(pd.to_numeric)
+    return frame.assign(errors=frame["fp"] + frame["fn"])
+
+
+def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """The mean over seeds (of those where a metric is defined), with ``seeds``, ``f1_low`` and ``f1_high``."""
+    grouped = frame.groupby(KEYS, sort=False)
+    mean = grouped.mean(numeric_only=True).drop(columns="seed")
+    spread = grouped.agg(seeds=("seed", "nunique"), f1_low=("f1", "min"), f1_high=("f1", "max"))
+    return mean.join(spread).reset_index()
+
+
+def with_best(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Adds ``<metric>_best``: whether no row with the same ``by`` is better; False where all are equal."""
+    marked = frame.copy()
+    for metric, best in RANKED.items():
+        groups = frame.groupby(list(by), sort=False)[metric]
+        top, varies = groups.transform(best.__name__), groups.transform("nunique") > 1
+        marked[f"{metric}_best"] = (frame[metric] == top) & varies
+    return marked
+
+
+def terminal_table(frame: pd.DataFrame, title: str = "") -> Table:
+    """A compact table for the terminal: one row per scenario, scale and detector, mean over seeds.
+
+    Args:
+        frame: what ``detection_table`` gives.
+    """
+    seeds = frame["seed"].nunique()
+    table = Table(title=title or None, caption=f"mean of {seeds} seeds" if seeds > 1 else None)
+    for name in ("scenario", "scale", "detector"):
+        table.add_column(name, overflow="fold")
+    for name in ("F1", "errors", "precision", "recall", "AUROC", "FPR"):
+        table.add_column(name, justify="right", no_wrap=True)
+    means = over_seeds(frame[frame["capture"] == "all"])
+    means = means.sort_values("scenario", key=lambda s: s.map({n: i for i, n in enumerate(s.unique())}), kind="stable")
+    for scenario, rows in means.groupby("scenario", sort=False):
+        for place, (_, row) in enumerate(rows.iterrows()):
+            table.add_row(
+                scenario if place == 0 else "",
+                row.scale,
+                detector_name(row.detector),
+                rate(row.f1),
+                count(row.errors),
+                rate(row.precision),
+                rate(row.recall),
+                auroc(row.auroc),
+                auroc(row.false_positive_rate),
+                end_section=place == len(rows) - 1,
+            )
+    return table

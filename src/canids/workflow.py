@@ -1,0 +1,125 @@
+"""What the Snakefile and its scripts need: settings resolved once, and jobs that end in one clear message."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from canids.artifacts import write_json
+from canids.config import load_config
+from canids.errors import CanidsError, ConfigError
+from canids.progress import log_to_console
+from canids.provenance import code_digest
+
+SETTINGS_VARIABLE = "CANIDS_SETTINGS"
+STAGES = {
+    "simulate": "canids.simulate.demo",
+    "ingest": "canids.frames.ingest",
+    "graphs": "canids.graphs.build",
+    "train_vgae": "canids.training.modes.autoencoder",
+    "train_gat": "canids.training.modes.curriculum",
+    "distill_vgae": "canids.training.modes.distillation",
+    "distill_gat": "canids.training.modes.distillation",
+    "fusion_states": "canids.training.modes.fusion",
+    "train_fusion": "canids.training.modes.fusion",
+    "evaluate": "canids.evaluation.evaluate",
+    "report": "canids.report.write",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The resolved configuration, what was overridden, and the digest of each stage's code."""
+
+    config: DictConfig
+    overrides: list[str]
+    code: dict[str, str]
+
+
+def settings_of(given: dict[str, Any], config_folder: Path, starts: bool) -> Settings:
+    """The settings of a workflow run.
+
+    They are resolved when the workflow starts and handed to its jobs through a file that an environment variable names:
+    whatever is edited later waits for the next start.
+
+    Args:
+        given: what ``--config`` gave: top-level settings, and ``set="key.path=value …"``.
+        config_folder: holds ``config.yaml``, ``datasets/`` and ``models/``.
+        starts: whether this is the process that starts the workflow, and not one of its jobs.
+
+    Raises:
+        ConfigError: a setting is unknown, mistyped or out of range.
+    """
+    if not starts and SETTINGS_VARIABLE in os.environ:
+        frozen = json.loads(Path(os.environ[SETTINGS_VARIABLE]).read_text())
+        return Settings(OmegaConf.create(frozen["config"]), frozen["overrides"], frozen["code"])
+    overrides = overrides_of(given)
+    config = load_config(config_folder, overrides)
+    code = {stage: code_digest(module) for stage, module in STAGES.items()}
+    settings = Settings(config, overrides, code)
+    frozen = {"config": OmegaConf.to_container(config), "overrides": overrides, "code": code}
+    path = Path(".snakemake/canids/settings.json").absolute()
+    write_json(path, frozen)
+    os.environ[SETTINGS_VARIABLE] = str(path)
+    return settings
+
+
+def frozen_overrides() -> list[str]:
+    """What was overridden when the workflow started that this process belongs to."""
+    return json.loads(Path(os.environ[SETTINGS_VARIABLE]).read_text())["overrides"]
+
+
+def overrides_of(given: dict[str, Any]) -> list[str]:
+    """``--config`` as a dot-list.
+
+    Raises:
+        ConfigError: ``set`` is no text.
+    """
+    more = given.get("set", "")
+    if not isinstance(more, str):
+        raise ConfigError(f'set: given {more!r}, allowed: text such as set="models.gat.lr=1e-3 fusion.gamma=0.9"')
+    return [f"{key}={value}" for key, value in given.items() if key != "set"] + more.split()
+
+
+@contextlib.contextmanager
+def stage(job: Any) -> Iterator[None]:
+    """Run a rule's script: log to the rule's log file and to stderr; an error of the input ends in its one message.
+
+    Args:
+        job: the ``snakemake`` object that a script is given.
+    """
+    log_to_console()
+    logger = logging.getLogger("canids")
+    handler = logging.FileHandler(job.log[0], mode="w")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield
+    except CanidsError as error:
+        logger.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        logger.exception("the stage failed; this is a defect of canids")
+        sys.exit(1)
+
+
+def rule_graph(snakefile: Path, overrides: list[str]) -> str:
+    """The workflow's rules and what depends on what, in graphviz's dot."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--rulegraph", "dot", "--quiet"]
+    if overrides:
+        command += ["--config", f"set={' '.join(overrides)}"]
+    environment = {name: value for name, value in os.environ.items() if name != SETTINGS_VARIABLE}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise CanidsError(f"{snakefile}: the rule graph cannot be drawn: {done.stderr.strip()[-500:]}")
+    return done.stdout

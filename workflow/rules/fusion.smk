@@ -1,0 +1,50 @@
+# What VGAE and GAT say of every window, and the agent that fuses it.
+
+STATES = artifact(artifacts.MODEL, model="fusion") + "/states.safetensors"
+
+
+rule fusion_states:
+    input:
+        stores=STORES,
+        vgae=state_dict("vgae"),
+        gat=state_dict("gat"),
+    output:
+        states=STATES,
+    log:
+        f"{LOGS}/seed-{{seed}}/fusion_states-{{scale}}.log",
+    benchmark:
+        f"{BENCHMARKS}/seed-{{seed}}/fusion_states-{{scale}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=1,
+    params:
+        code=CODE["fusion_states"],
+    message:
+        "score every window with the {wildcards.scale} models, seed {wildcards.seed}"
+    script:
+        "../scripts/fusion_states.py"
+
+
+rule train_fusion:
+    input:
+        states=STATES,
+    output:
+        **model_files("fusion"),
+    log:
+        f"{LOGS}/seed-{{seed}}/train_fusion-{{scale}}.log",
+    benchmark:
+        f"{BENCHMARKS}/seed-{{seed}}/train_fusion-{{scale}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=1,
+    params:
+        settings=section(CONFIG, "fusion")["fusion"],
+        code=CODE["train_fusion"],
+    message:
+        "train the fusion of the {wildcards.scale} models, seed {wildcards.seed}"
+    script:
+        "../scripts/train_fusion.py"

@@ -1,0 +1,59 @@
+# The GAT: the teacher, on a curriculum that the teacher VGAE guides, then the student distilled from it.
+
+
+def curriculum_guide():
+    return (
+        [state_dict("vgae", "teacher")]
+        if CONFIG.models.gat.mode == "curriculum"
+        else []
+    )
+
+
+rule train_gat:
+    input:
+        stores=FITTING_STORES,
+        vgae=curriculum_guide(),
+    output:
+        **model_files("gat", "teacher"),
+    log:
+        f"{LOGS}/seed-{{seed}}/train_gat.log",
+    benchmark:
+        f"{BENCHMARKS}/seed-{{seed}}/train_gat.tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=1,
+    params:
+        settings=training_settings("gat", "student", "distillation"),
+        trainer=section(CONFIG, "trainer")["trainer"],
+        code=CODE["train_gat"],
+    message:
+        "train the teacher GAT, seed {wildcards.seed}"
+    script:
+        "../scripts/train_gat.py"
+
+
+rule distill_gat:
+    input:
+        stores=FITTING_STORES,
+        teacher=state_dict("gat", "teacher"),
+    output:
+        **model_files("gat", "student"),
+    log:
+        f"{LOGS}/seed-{{seed}}/distill_gat.log",
+    benchmark:
+        f"{BENCHMARKS}/seed-{{seed}}/distill_gat.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=1,
+    params:
+        settings=training_settings("gat", "teacher", "mode", "curriculum"),
+        trainer=section(CONFIG, "trainer")["trainer"],
+        code=CODE["distill_gat"],
+    message:
+        "distil the student GAT, seed {wildcards.seed}"
+    script:
+        "../scripts/distill_gat.py"

@@ -1,0 +1,26 @@
+# One self-contained page for the dataset.
+
+
+rule report:
+    input:
+        evaluations=evaluations(),
+        models=trained_models(),
+        summary=artifact(f"{GRAPHS}/graphs.json", dataset=DATASET),
+        records=[ancient(record) for record in per_capture(INGEST_RECORD)],
+    output:
+        report(REPORT, caption="../report/report.rst", category="Detection"),
+    log:
+        f"{CONFIG.results}/{DATASET}/logs/report.log",
+    benchmark:
+        f"{CONFIG.results}/{DATASET}/benchmarks/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        dataset=section(CONFIG, "dataset")["dataset"],
+        code=CODE["report"],
+    message:
+        "write the report of {DATASET}"
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,17 @@
+"""Rule graphs; by hand: ``canids graphs``."""
+
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from canids.graphs.build import build_graphs
+from canids.workflow import stage
+
+with stage(snakemake):
+    build_graphs(
+        parquets=[Path(path) for path in snakemake.params.frames],
+        train=snakemake.params.train,
+        graph=OmegaConf.create(snakemake.params.settings["graph"]),
+        out=Path(snakemake.output.summary).parent,
+        profiles=Path(snakemake.params.profiles),
+    )
