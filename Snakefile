@@ -16,9 +16,11 @@ wildcard_constraints:
     seed=r"\d+",
     scenario="|".join(SCENARIOS),
     capture="|".join(CAPTURE_NAMES),
+    number=r"\d+",
 
 
 include: "workflow/rules/ingest.smk"
+include: "workflow/rules/synthesise.smk"
 include: "workflow/rules/graphs.smk"
 include: "workflow/rules/vgae.smk"
 include: "workflow/rules/gat.smk"

@@ -16,6 +16,7 @@ from canids.errors import ArtifactError
 
 FRAMES = "{results}/{dataset}/frames/{scenario}/{capture}.parquet"
 INGEST_RECORD = "{results}/{dataset}/frames/{scenario}/{capture}.json"
+SYNTHESISED = "{results}/{dataset}/synthesised/{scenario}/{capture}-{number}.parquet"
 GRAPHS = "{results}/{dataset}/graphs"
 PROFILES = "{results}/{dataset}/profiles"
 MODEL = "{results}/{dataset}/seed-{seed}/{model}-{scale}"

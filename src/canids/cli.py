@@ -17,6 +17,7 @@ from canids import artifacts
 from canids.catalogue import captures_of
 from canids.config import load_config, settings_reference
 from canids.errors import CanidsError
+from canids.frames.frames import ATTACK_FREE
 from canids.progress import log_to_console, track
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -59,6 +60,22 @@ def _model(config: DictConfig, seed: int, model: str, scale: str) -> Path:
     return _path(config, artifacts.MODEL, seed=seed, model=model, scale=scale)
 
 
+def _copies(config: DictConfig) -> list[tuple[Path, Path, int]]:
+    """(frame table, synthesised frame table, number) of each attacked copy that is to be trained on."""
+    if config.training_data == "labelled":
+        return []
+    where = [
+        {"scenario": capture.scenario, "capture": capture.name}
+        for capture in captures_of(config)
+        if capture.scenario in config.dataset.train and capture.attack_type == ATTACK_FREE
+    ]
+    return [
+        (_path(config, artifacts.FRAMES, **each), _path(config, artifacts.SYNTHESISED, **each, number=number), number)
+        for each in where
+        for number in range(config.synthesis.copies)
+    ]
+
+
 def _stores(config: DictConfig) -> list[Path]:
     scenarios = {capture.scenario for capture in captures_of(config)}
     parts = ["train", "val", *(s for s in config.dataset.test if s in scenarios)]
@@ -92,6 +109,17 @@ def ingest(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
 
 
 @app.command()
+def synthesise(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Attack copies of the attack-free training captures."""
+    with _clear_errors():
+        from canids.simulate.synthesis import synthesise as synthesise_capture
+
+        config = load_config(config_folder, overrides or [])
+        for parquet, out, number in track(_copies(config), "synthesise"):
+            synthesise_capture(parquet, out, config.synthesis.seed, number)
+
+
+@app.command()
 def graphs(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
     """Build the vehicle profiles and the graph stores."""
     with _clear_errors():
@@ -102,6 +130,7 @@ def graphs(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
             _path(config, artifacts.FRAMES, scenario=capture.scenario, capture=capture.name)
             for capture in captures_of(config)
         ]
+        parquets += [out for _, out, _ in _copies(config)]
         out, profiles = _path(config, artifacts.GRAPHS), _path(config, artifacts.PROFILES)
         build_graphs(parquets, list(config.dataset.train), config.graph, out, profiles)
 

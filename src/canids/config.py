@@ -54,10 +54,18 @@ class Simulate:
 
 
 @dataclass
+class Synthesis:
+    seed: int = setting(0, "seed of the synthesised attacks", 0, 2**31)
+    copies: int = setting(2, "attacked copies of each attack-free training capture", 1, 1000)
+
+
+@dataclass
 class Graph:
     window: int = setting(100, "frames in a window", 4, 255)
     stride: int = setting(100, "frames from one window's start to the next", 1, 10_000)
-    warmup: int = setting(100, "windows that a capture's own profile is first fitted on", 4, 100_000)
+    warmup: int = setting(
+        25, "windows that a capture's own profile is first fitted on; again at each doubling", 4, 100_000
+    )
     block: int = setting(25, "windows in a block of the train/validation split", 4, 100_000)
     validation_share: float = setting(0.3, "share of the training captures' blocks that validate", 0.05, 0.6)
     split_seed: int = setting(0, "seed of the choice of blocks", 0, 2**31)
@@ -176,7 +184,13 @@ class Config:
     results: str = setting("results", "folder that receives every artifact")
     seeds: list[int] = setting(lambda: [1], "training seeds")
     strict: bool = setting(False, "stop at a line that cannot be read instead of counting it")
+    training_data: str = setting(
+        "both",
+        "attacks to train on: those that the dataset labels, or these and attacks synthesised on attack-free captures",
+        choices=("labelled", "both"),
+    )
     simulate: Simulate = field(default_factory=Simulate)
+    synthesis: Synthesis = field(default_factory=Synthesis)
     graph: Graph = field(default_factory=Graph)
     models: Models = field(default_factory=Models)
     fusion: Fusion = field(default_factory=Fusion)

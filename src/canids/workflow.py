@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ SETTINGS_VARIABLE = "CANIDS_SETTINGS"
 STAGES = {
     "simulate": "canids.simulate.demo",
     "ingest": "canids.frames.ingest",
+    "synthesise": "canids.simulate.synthesis",
     "graphs": "canids.graphs.build",
     "train_vgae": "canids.training.modes.autoencoder",
     "train_gat": "canids.training.modes.curriculum",
@@ -99,6 +101,7 @@ def stage(job: Any) -> Iterator[None]:
         job: the ``snakemake`` object that a script is given.
     """
     log_to_console()
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning, about torch's own pytrees
     logger = logging.getLogger("canids")
     handler = logging.FileHandler(job.log[0], mode="w")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

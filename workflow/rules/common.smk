@@ -1,4 +1,3 @@
-import os
 import re
 import sys
 from pathlib import Path
@@ -7,6 +6,7 @@ from canids import artifacts
 from canids.catalogue import captures_of
 from canids.config import section
 from canids.errors import CanidsError
+from canids.frames.frames import ATTACK_FREE
 from canids.workflow import settings_of
 
 try:
@@ -19,37 +19,74 @@ except CanidsError as error:
     sys.exit(2)
 
 CONFIG, CODE = SETTINGS.config, SETTINGS.code
-DATASET, SEEDS, SCALES = CONFIG.dataset.name, list(CONFIG.seeds), ["teacher", "student"]
-SCENARIOS = sorted({re.escape(capture.scenario) for capture in CAPTURES.values()})
-CAPTURE_NAMES = sorted({re.escape(capture.name) for capture in CAPTURES.values()})
+RESULTS, DATASET = CONFIG.results, CONFIG.dataset.name
+SEEDS, SCALES = list(CONFIG.seeds), ["teacher", "student"]
+SCENARIOS = sorted({re.escape(c.scenario) for c in CAPTURES.values()})
+CAPTURE_NAMES = sorted({re.escape(c.name) for c in CAPTURES.values()})
 TEST_SCENARIOS = [
     s for s in CONFIG.dataset.test if any(c.scenario == s for c in CAPTURES.values())
 ]
 
 
 def artifact(pattern, **values):
-    """An artifact's path with the results folder, and whatever else is given, filled in; other wildcards stay."""
-    for name, value in {"results": CONFIG.results, **values}.items():
-        pattern = pattern.replace("{" + name + "}", str(value))
+    """An artifact's path with the results folder, and what else is given, filled in; other wildcards stay."""
+    for name, value in {"results": RESULTS, **values}.items():
+        pattern = pattern.replace(f"{{{name}}}", str(value))
     return pattern
 
 
-FRAMES, INGEST_RECORD = artifact(artifacts.FRAMES), artifact(artifacts.INGEST_RECORD)
-GRAPHS, PROFILES = artifact(artifacts.GRAPHS), artifact(artifacts.PROFILES)
-MODEL, EVALUATION = artifact(artifacts.MODEL), artifact(artifacts.EVALUATION)
+FRAMES = artifact(artifacts.FRAMES)
+INGEST_RECORD = artifact(artifacts.INGEST_RECORD)
+SYNTHESISED = artifact(artifacts.SYNTHESISED)
+SYNTHESIS_RECORD = SYNTHESISED.replace(".parquet", ".json")
+GRAPHS = artifact(artifacts.GRAPHS)
+PROFILES = artifact(artifacts.PROFILES)
+MODEL = artifact(artifacts.MODEL)
+EVALUATION = artifact(artifacts.EVALUATION)
 REPORT = artifact(artifacts.REPORT, dataset=DATASET)
-LOGS = f"{CONFIG.results}/{{dataset}}/logs"
-BENCHMARKS = f"{CONFIG.results}/{{dataset}}/benchmarks"
-STORES = [f"{GRAPHS}/{part}.safetensors" for part in ("train", "val", *TEST_SCENARIOS)]
-FITTING_STORES = STORES[:2]
+LOGS = f"{RESULTS}/{{dataset}}/logs"
+BENCHMARKS = f"{RESULTS}/{{dataset}}/benchmarks"
+FITTING_STORES = [f"{GRAPHS}/train.safetensors", f"{GRAPHS}/val.safetensors"]
+STORES = [*FITTING_STORES, *(f"{GRAPHS}/{s}.safetensors" for s in TEST_SCENARIOS)]
+STATES = f"{MODEL}/states.safetensors".replace("{model}", "fusion")
+
+# What decides how a log file is read. The stages that read frame tables depend on it, and on the log files, in place of
+# the tables: the same log file always gives the same table, so one that was deleted is made again (`all` asks for it)
+# without anything being trained again.
+HOW_INGESTED = [
+    CONFIG.strict,
+    [(c.key, c.vehicle, c.attack_type) for c in CAPTURES.values()],
+    CODE["ingest"],
+]
+
+
+def capture_of(wildcards):
+    return CAPTURES[f"{wildcards.scenario}/{wildcards.capture}"]
+
+
+def source_of(wildcards):
+    return capture_of(wildcards).source
+
+
+def attack_spans():
+    return [CONFIG.dataset.attack_spans] if CONFIG.dataset.attack_spans else []
+
+
+def curriculum_guide():
+    """The teacher VGAE, where the GAT's mode needs it."""
+    if CONFIG.models.gat.mode == "curriculum":
+        return [state_dict("vgae", "teacher")]
+    return []
 
 
 def model_files(model, scale="{scale}"):
     """The files of a trained model's folder."""
     folder = MODEL.replace("{model}", model).replace("{scale}", scale)
     return {
-        name.partition(".")[0]: f"{folder}/{name}"
-        for name in ("model.safetensors", "config.yaml", "metrics.json", "history.csv")
+        "model": f"{folder}/model.safetensors",
+        "config": f"{folder}/config.yaml",
+        "metrics": f"{folder}/metrics.json",
+        "history": f"{folder}/history.csv",
     }
 
 
@@ -59,7 +96,7 @@ def state_dict(model, scale="{scale}"):
 
 
 def training_settings(model, *unused):
-    """The settings that a training rule reads: those of its model, less the parts that other rules read."""
+    """The settings of a model, less those parts that its training does not read."""
     settings = section(CONFIG, f"models.{model}")[f"models.{model}"]
     return {name: value for name, value in settings.items() if name not in unused}
 
@@ -71,29 +108,43 @@ def per_capture(pattern):
     ]
 
 
+def per_seed_and_scale(pattern):
+    return [
+        artifact(pattern, dataset=DATASET, seed=seed, scale=scale)
+        for seed in SEEDS
+        for scale in SCALES
+    ]
+
+
 def frames_of_all_captures():
     return per_capture(FRAMES)
 
 
-def per_model(name):
-    """A file of every trained model's folder."""
+def synthesised_captures():
+    """Attacked copies of the attack-free training captures, if they are to be trained on."""
+    if CONFIG.training_data == "labelled":
+        return []
     return [
         artifact(
-            f"{MODEL}/{name}", dataset=DATASET, seed=seed, model=model, scale=scale
+            SYNTHESISED,
+            dataset=DATASET,
+            scenario=c.scenario,
+            capture=c.name,
+            number=number,
         )
-        for seed in SEEDS
-        for model in ("vgae", "gat", "fusion")
-        for scale in SCALES
+        for c in CAPTURES.values()
+        if c.scenario in CONFIG.dataset.train and c.attack_type == ATTACK_FREE
+        for number in range(CONFIG.synthesis.copies)
     ]
 
 
 def trained_models():
-    return per_model("model.safetensors")
+    return [
+        path
+        for model in ("vgae", "gat", "fusion")
+        for path in per_seed_and_scale(state_dict(model))
+    ]
 
 
 def evaluations():
-    return [
-        artifact(f"{EVALUATION}/metrics.json", dataset=DATASET, seed=seed, scale=scale)
-        for seed in SEEDS
-        for scale in SCALES
-    ]
+    return per_seed_and_scale(f"{EVALUATION}/metrics.json")

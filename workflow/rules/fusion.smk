@@ -1,7 +1,5 @@
 # What VGAE and GAT say of every window, and the agent that fuses it.
 
-STATES = artifact(artifacts.MODEL, model="fusion") + "/states.safetensors"
-
 
 rule fusion_states:
     input:

@@ -1,14 +1,6 @@
 # The GAT: the teacher, on a curriculum that the teacher VGAE guides, then the student distilled from it.
 
 
-def curriculum_guide():
-    return (
-        [state_dict("vgae", "teacher")]
-        if CONFIG.models.gat.mode == "curriculum"
-        else []
-    )
-
-
 rule train_gat:
     input:
         stores=FITTING_STORES,

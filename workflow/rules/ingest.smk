@@ -1,14 +1,5 @@
 # Log files -> canonical frame tables. For the demo, the log files are simulated first.
 
-
-def source_of(wildcards):
-    return CAPTURES[f"{wildcards.scenario}/{wildcards.capture}"].source
-
-
-def attack_spans():
-    return [CONFIG.dataset.attack_spans] if CONFIG.dataset.attack_spans else []
-
-
 if CONFIG.dataset.simulated:
 
     rule simulate:
@@ -16,15 +7,15 @@ if CONFIG.dataset.simulated:
             captures=[capture.source for capture in CAPTURES.values()],
             attack_spans=CONFIG.dataset.attack_spans,
         log:
-            f"{CONFIG.results}/{DATASET}/logs/simulate.log",
+            f"{RESULTS}/{DATASET}/logs/simulate.log",
         benchmark:
-            f"{CONFIG.results}/{DATASET}/benchmarks/simulate.tsv"
+            f"{RESULTS}/{DATASET}/benchmarks/simulate.tsv"
         threads: 1
         resources:
             mem_mb=2000,
             runtime=10,
         params:
-            folder=CONFIG.dataset.folder,
+            folder=lambda w, output: str(Path(output.attack_spans).parent),
             settings=section(CONFIG, "simulate"),
             code=CODE["simulate"],
         message:
@@ -49,8 +40,8 @@ rule ingest:
         mem_mb=2000,
         runtime=30,
     params:
-        vehicle=lambda w: CAPTURES[f"{w.scenario}/{w.capture}"].vehicle,
-        attack_type=lambda w: CAPTURES[f"{w.scenario}/{w.capture}"].attack_type,
+        vehicle=lambda w: capture_of(w).vehicle,
+        attack_type=lambda w: capture_of(w).attack_type,
         strict=CONFIG.strict,
         code=CODE["ingest"],
     message:

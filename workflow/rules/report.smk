@@ -10,9 +10,9 @@ rule report:
     output:
         report(REPORT, caption="../report/report.rst", category="Detection"),
     log:
-        f"{CONFIG.results}/{DATASET}/logs/report.log",
+        f"{RESULTS}/{DATASET}/logs/report.log",
     benchmark:
-        f"{CONFIG.results}/{DATASET}/benchmarks/report.tsv"
+        f"{RESULTS}/{DATASET}/benchmarks/report.tsv"
     threads: 1
     resources:
         mem_mb=2000,

@@ -9,7 +9,7 @@ from canids.workflow import stage
 
 with stage(snakemake):
     build_graphs(
-        parquets=[Path(path) for path in snakemake.params.frames],
+        parquets=[Path(path) for path in [*snakemake.params.frames, *snakemake.input.synthesised]],
         train=snakemake.params.train,
         graph=OmegaConf.create(snakemake.params.settings["graph"]),
         out=Path(snakemake.output.summary).parent,

@@ -40,7 +40,8 @@ def evaluate(states_file: Path, fusion: Path, evaluation: DictConfig, out: Path)
     if not calibrate.any():
         raise DatasetError(f"{states_file}: no attack-free window to set thresholds on; more captures are needed")
     thresholds = {
-        name: threshold_for(scores.filter(pl.Series(calibrate))[name].to_numpy(), evaluation.false_alarm_rate)
+        # A window that is more likely attack-free than not is no alarm, however rare its score.
+        name: max(threshold_for(scores.filter(pl.Series(calibrate))[name].to_numpy(), evaluation.false_alarm_rate), 0.0)
         for name in DETECTORS
     }
     scores = scores.with_columns((pl.col(name) > thresholds[name]).alias(f"{name}_alarm") for name in DETECTORS)

@@ -53,14 +53,6 @@ def spans_of_file(path: Path, capture: str) -> list[AttackSpan]:
         raise DatasetError(f"{path}: not a CSV of attack spans ({', '.join(COLUMNS)}): {error}") from None
 
 
-def under_attack(seconds: np.ndarray, spans: list[AttackSpan]) -> np.ndarray:
-    """Which of some times (s since the first frame) lie in a span: (n,) bool."""
-    inside = np.zeros(len(seconds), bool)
-    for span in spans:
-        inside |= (seconds >= span.start) & (seconds <= span.end)
-    return inside
-
-
 def _span(frames: Frames, seconds: np.ndarray, burst: np.ndarray) -> AttackSpan:
     ids = np.unique(frames.arbitration_id[burst])
     return AttackSpan(

@@ -37,7 +37,7 @@ class FusionStates:
 
     Attributes:
         state: (w, 17) float32, ``QUANTITIES`` and ``QUALITIES``, standardised on the training windows.
-        vgae, gat: (w,) float32, calibrated probabilities of an attack.
+        vgae, gat: (w,) float32, calibrated probabilities of an attack; 0 where no profile speaks of the window.
         label, capture, role, attack_type, position: as in the graph store. start, end: (w,) float64, s.
         captures, attack_types: names.
     """
@@ -90,9 +90,11 @@ def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> FusionS
         name: fit_platt(score[select], columns["label"][select]).probability(score).astype(np.float32)
         for name, score in (("vgae", vgae_score), ("gat", gat_score))
     }
-    softmax = np.stack(
-        [1 / (1 + np.exp(gat_score.clip(-60, 60))), 1 / (1 + np.exp((-gat_score).clip(-60, 60)))], axis=1
-    )
+    # A window that no profile speaks of (an unknown vehicle's warm-up) gives no evidence, and is never an alarm.
+    blind = graph[:, [GRAPH_COLUMNS.index(f"{reading}_present") for reading in READINGS]].max(axis=1) == 0
+    probability = {name: np.where(blind, np.float32(0), p) for name, p in probability.items()}
+    odds = np.exp(gat_score.clip(-60, 60))
+    softmax = np.stack([1 / (1 + odds), odds / (1 + odds)], axis=1)
     quantities = np.concatenate(
         [
             errors,

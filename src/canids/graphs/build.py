@@ -15,13 +15,12 @@ from omegaconf import DictConfig
 
 from canids.artifacts import write_json
 from canids.errors import DatasetError
-from canids.frames.attack_spans import under_attack
-from canids.frames.frames import ATTACK_FREE, AttackSpan, Frames
+from canids.frames.frames import ATTACK_FREE, SYNTHESISED, Frames
 from canids.frames.parquet import read_frames
 from canids.graphs.enroll import Sample, fit_profile
 from canids.graphs.profile import VehicleProfile, save_profile
 from canids.graphs.readings import Reading, known_reading, own_reading
-from canids.graphs.splits import GUARD, ROLES, VALIDATION_ROLES, split_blocks
+from canids.graphs.splits import GUARD, ROLES, VALIDATION_ROLES, roles_at, split_blocks
 from canids.graphs.store import (
     EDGE_COLUMNS,
     GRAPH_COLUMNS,
@@ -39,11 +38,25 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LabelledCapture:
-    """A capture in windows, with what the labels say of each window."""
+    """A capture in windows, with what the labels say of each window.
+
+    Attributes:
+        facts: of the ingest record. attack_type: (w,) names, ``ATTACK_FREE`` where a window is.
+    """
 
     facts: dict[str, Any]
     windows: WindowedCapture
-    attacked: np.ndarray
+    attack_type: np.ndarray
+
+    @property
+    def attacked(self) -> np.ndarray:
+        """(w,) bool."""
+        return self.attack_type != ATTACK_FREE
+
+    @property
+    def recording(self) -> str:
+        """Content of the capture, or of the one that attacks were synthesised on: equal ones are one recording."""
+        return self.facts.get("origin_sha256", self.facts["content_sha256"])
 
     @property
     def key(self) -> str:
@@ -53,13 +66,18 @@ class LabelledCapture:
     def vehicle(self) -> str:
         return self.facts["vehicle"]
 
+    def window_times(self) -> tuple[np.ndarray, np.ndarray]:
+        """(w,) start and end of each window, s since the capture's first frame."""
+        times = self.windows.timestamp - self.windows.timestamp[0]
+        return times[self.windows.first_frame], times[self.windows.last_frame]
+
 
 def build_graphs(parquets: Sequence[Path], train: Sequence[str], graph: DictConfig, out: Path, profiles: Path) -> None:
     """Build every graph store of a dataset.
 
     Args:
-        parquets: the frame tables of all captures.
-        train: scenarios to train on; every other scenario is for testing.
+        parquets: the frame tables of all captures, synthesised ones among them.
+        train: scenarios to train on; synthesised captures are trained on too, every other scenario is for testing.
         graph: the ``graph`` section of the configuration.
         out: folder of the stores and ``graphs.json``.
         profiles: folder of the vehicle profiles.
@@ -68,28 +86,20 @@ def build_graphs(parquets: Sequence[Path], train: Sequence[str], graph: DictConf
         DatasetError: a capture is too short for a window, or nothing is left to train on.
     """
     captures = [_load(path, graph) for path in track(parquets, "windows")]
-    training, duplicates = _once([c for c in captures if c.facts["scenario"] in train])
+    training, duplicates = _once([c for c in captures if c.facts["scenario"] in [*train, SYNTHESISED]])
     if not training:
         raise DatasetError("no training capture; see dataset.train and dataset.captures")
-    testing = [c for c in captures if c.facts["scenario"] not in train]
-    leaked = {c.facts["content_sha256"] for c in training} & {c.facts["content_sha256"] for c in testing}
+    testing = [c for c in captures if c.facts["scenario"] not in [*train, SYNTHESISED]]
+    leaked = {c.recording for c in training} & {c.recording for c in testing}
     if leaked:
-        names = [c.key for c in captures if c.facts["content_sha256"] in leaked]
+        names = [c.key for c in captures if c.recording in leaked]
         raise DatasetError(
             f"{', '.join(names)}: the same capture to train and to test on; leave one out (dataset.captures)"
         )
-    guard = -(-graph.window // graph.stride)
-    roles = split_blocks(
-        [c.attacked for c in training],
-        [c.facts["attack_type"] for c in training],
-        graph.block,
-        graph.validation_share,
-        guard,
-        graph.split_seed,
-    )
+    roles = _split(training, graph)
     roles += [np.full(len(c.windows), ROLES.index("test"), np.int8) for c in testing]
     used = [*training, *testing]
-    attack_types = tuple(dict.fromkeys([ATTACK_FREE, *(c.facts["attack_type"] for c in used)]))
+    attack_types = tuple(dict.fromkeys([ATTACK_FREE, *(t for c in used for t in np.unique(c.attack_type).tolist())]))
     names = tuple(c.key for c in used)
     known = _known_profiles(training, testing)
     stores = [
@@ -114,18 +124,44 @@ def _load(path: Path, graph: DictConfig) -> LabelledCapture:
     windows = window_capture(frames, graph.window, graph.stride)
     if len(windows) == 0:
         raise DatasetError(f"{path}: {len(frames)} frames are too few for one window of {graph.window}")
-    return LabelledCapture(facts, windows, _attacked(frames, windows, facts["attack_spans"]))
+    return LabelledCapture(facts, windows, _attack_types(frames, windows, facts["attack_spans"]))
 
 
-def _attacked(frames: Frames, windows: WindowedCapture, spans: list[dict]) -> np.ndarray:
-    """(w,) bool: a frame was injected, or the window lies wholly in a span whose attack injects none."""
-    injected = np.concatenate([[0], np.cumsum(frames.attack)])
-    attacked = injected[windows.last_frame + 1] > injected[windows.first_frame]
-    if not frames.attack.any():
-        seconds = frames.timestamp - frames.timestamp[0]
-        inside = under_attack(seconds, [AttackSpan(s["start"], s["end"], s["kind"]) for s in spans])
-        attacked |= inside[windows.first_frame] & inside[windows.last_frame]
-    return attacked
+def _attack_types(frames: Frames, windows: WindowedCapture, spans: list[dict]) -> np.ndarray:
+    """(w,) names: of the first injected frame's attack, or of a span that injects none and holds the whole window."""
+    names = np.full(len(windows), ATTACK_FREE, dtype=object)
+    seconds = frames.timestamp - frames.timestamp[0]
+    for span in spans:
+        inside = (seconds >= span["start"]) & (seconds <= span["end"])
+        if not frames.attack[inside].any():
+            names[inside[windows.first_frame] & inside[windows.last_frame]] = span["kind"]
+    injected = np.flatnonzero(frames.attack)
+    if len(injected):
+        following = np.searchsorted(injected, windows.first_frame)
+        first = injected[np.minimum(following, len(injected) - 1)]
+        attacked = (first >= windows.first_frame) & (first <= windows.last_frame)
+        names[attacked] = np.array(frames.attack_types, dtype=object)[frames.attack_type[first[attacked]]]
+    return names
+
+
+def _split(training: list[LabelledCapture], graph: DictConfig) -> list[np.ndarray]:
+    """Each training capture's roles; those of a synthesised one are those of its recording at the same time."""
+    recorded = [c for c in training if c.facts["scenario"] != SYNTHESISED]
+    roles = split_blocks(
+        [c.attack_type for c in recorded],
+        graph.block,
+        graph.validation_share,
+        -(-graph.window // graph.stride),
+        graph.split_seed,
+    )
+    role_of = {c.recording: (c, role) for c, role in zip(recorded, roles, strict=True)}
+    split = []
+    for capture in training:
+        recording, role = role_of[capture.recording]
+        split.append(
+            role if capture is recording else roles_at(*recording.window_times(), role, *capture.window_times())
+        )
+    return split
 
 
 def _once(captures: list[LabelledCapture]) -> tuple[list[LabelledCapture], dict[str, str]]:
@@ -158,8 +194,15 @@ def _known_profiles(training: list[LabelledCapture], testing: list[LabelledCaptu
 def _reference_captures(
     training: list[LabelledCapture], vehicle: str, without: LabelledCapture | None
 ) -> list[LabelledCapture]:
-    """A vehicle's attack-free training captures; where there is none, the attacked ones, for their quiet windows."""
-    mine = [c for c in training if c.vehicle == vehicle and c is not without]
+    """A vehicle's attack-free training captures of other recordings; where there is none, the attacked ones, for their
+    quiet windows."""
+    mine = [
+        c
+        for c in training
+        if c.vehicle == vehicle
+        and c.facts["scenario"] != SYNTHESISED
+        and (without is None or c.recording != without.recording)
+    ]
     return [c for c in mine if not c.attacked.any()] or [c for c in mine if not c.attacked.all()]
 
 
@@ -178,7 +221,8 @@ def _store(
 ) -> GraphStore:
     windows = capture.windows
     readings = [known_reading(windows, profile), own_reading(windows, graph.warmup)]
-    attack_type = np.where(capture.attacked, attack_types.index(capture.facts["attack_type"]), 0)
+    attack_type = np.array([attack_types.index(name) for name in capture.attack_type])
+    start, end = capture.window_times()
     return store_of_arrays(
         nodes=_columns([r.nodes for r in readings], windows.node_frames),
         node_start=windows.node_start,
@@ -192,8 +236,8 @@ def _store(
         capture=np.full(len(windows), number),
         role=role,
         position=np.arange(len(windows)),
-        start=windows.timestamp[windows.first_frame] - windows.timestamp[0],
-        end=windows.timestamp[windows.last_frame] - windows.timestamp[0],
+        start=start,
+        end=end,
         captures=captures,
         attack_types=attack_types,
     )
@@ -231,7 +275,7 @@ def _summary(
                 "attack_type": c.facts["attack_type"],
                 "attack_spans": c.facts["attack_spans"],
                 "windows": len(c.windows),
-                "attacked_windows": int(c.attacked.sum()),
+                "attacked_windows": dict(Counter(c.attack_type[c.attacked].tolist())),
                 "frames_after_last_window": len(c.windows.key) - int(c.windows.last_frame[-1]) - 1,
                 "known_profile": number in known,
                 "attacked_windows_by_role": _by_role(role[c.attacked]),

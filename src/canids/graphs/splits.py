@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from canids.frames.frames import ATTACK_FREE
+
 ROLES = ("train", "select", "fuse", "calibrate", "test")
 GUARD = -1
 VALIDATION_ROLES = (1, 2, 3)
 
 
 def split_blocks(
-    attacked: Sequence[np.ndarray],
-    attack_types: Sequence[str],
+    attack_types: Sequence[np.ndarray],
     block: int,
     validation_share: float,
     guard: int,
@@ -26,8 +27,7 @@ def split_blocks(
     dealt out by attack type (attacked blocks) and by capture (attack-free ones), so that each role sees each.
 
     Args:
-        attacked: per capture, (w,) bool.
-        attack_types: per capture, its attack type.
+        attack_types: per capture, (w,) name of each window's attack type, ``ATTACK_FREE`` where there is none.
         block: windows in a block.
         validation_share: share of the blocks that validate.
         guard: windows dropped where one role borders on another.
@@ -38,10 +38,11 @@ def split_blocks(
     """
     rng = np.random.default_rng(seed)
     strata: dict[tuple[str, int | str], list[tuple[int, int]]] = {}
-    for capture, windows in enumerate(attacked):
+    for capture, windows in enumerate(attack_types):
         for number in range(-(-len(windows) // block)):
-            under_attack = windows[number * block : (number + 1) * block].any()
-            stratum = ("attack", attack_types[capture]) if under_attack else ("attack-free", capture)
+            inside = windows[number * block : (number + 1) * block]
+            attacks = inside[inside != ATTACK_FREE]
+            stratum = ("attack", str(attacks[0])) if len(attacks) else (ATTACK_FREE, capture)
             strata.setdefault(stratum, []).append((capture, number))
     role_of = {}
     for stratum in sorted(strata, key=str):
@@ -50,8 +51,26 @@ def split_blocks(
             role_of[each] = role
     return [
         _with_guards(np.array([role_of[capture, w // block] for w in range(len(windows))], np.int8), guard)
-        for capture, windows in enumerate(attacked)
+        for capture, windows in enumerate(attack_types)
     ]
+
+
+def roles_at(
+    start: np.ndarray, end: np.ndarray, role: np.ndarray, copy_start: np.ndarray, copy_end: np.ndarray
+) -> np.ndarray:
+    """Roles of the windows of an attacked copy of a recording, whose frames lie elsewhere but whose clock is the same.
+
+    Args:
+        start, end, role: (w,) of the recording's windows, s. copy_start, copy_end: (v,) of the copy's.
+
+    Returns:
+        (v,) int8: the one role that the recording has throughout the copy's window, else ``GUARD``.
+    """
+    first = np.clip(np.searchsorted(end, copy_start), 0, len(role) - 1)
+    last = np.clip(np.searchsorted(start, copy_end, side="right") - 1, 0, len(role) - 1)
+    changes = np.concatenate([[0], np.cumsum(np.diff(role) != 0)])
+    last = np.maximum(last, first)
+    return np.where(changes[first] == changes[last], role[first], GUARD).astype(np.int8)
 
 
 def _deal(blocks: int, validation_share: float) -> list[int]:

@@ -12,6 +12,7 @@ from canids.graphs.batches import EDGE_INPUTS, NODE_INPUTS, GraphBatch, present_
 from canids.models.encoder import GatEncoder
 
 CLIP = 10.0
+WORST_INPUTS = 5
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,15 @@ class Vgae(nn.Module):
 
 
 def window_errors(model: Vgae, output: VgaeOutput, graphs: GraphBatch) -> torch.Tensor:
-    """(B, 3) ln of each window's errors: worst node, mean edge (-ln P), worst neighbourhood."""
-    nodes, neighbourhood = node_errors(model, output, graphs)
+    """(B, 3) ln of each window's errors: worst node, mean edge (-ln P), worst neighbourhood.
+
+    A node's error here is the mean of its ``WORST_INPUTS`` largest: an attack shows in few of them.
+    """
+    worst = [
+        scatter(each.topk(WORST_INPUTS, dim=1).values.mean(dim=1), graphs.batch, 0, graphs.num_graphs, "max")
+        for each in square_errors(model, output, graphs)
+    ]
     edges = -nn.functional.logsigmoid(model.edge_logits(output.latent, graphs.edge_index))
-    worst = [scatter(each, graphs.batch, 0, graphs.num_graphs, "max") for each in (nodes, neighbourhood)]
     mean_edge = scatter(edges, graphs.batch[graphs.edge_index[0]], 0, graphs.num_graphs, "mean")
     return torch.stack([worst[0], mean_edge, worst[1]], dim=1).clamp_min(1e-12).log()
 
@@ -85,12 +91,16 @@ def anomaly_score(model: Vgae, errors: torch.Tensor) -> torch.Tensor:
     return (standard[:, 0] + standard[:, 2]) / 2
 
 
-def node_errors(model: Vgae, output: VgaeOutput, graphs: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
-    """(N,) mean squared errors of node features and of neighbourhood, over the inputs of readings that are there."""
+def square_errors(model: Vgae, output: VgaeOutput, graphs: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N, NODE_INPUTS) squared errors of node features and of neighbourhood; 0 for inputs of a missing reading."""
     x, present = model.standardise(graphs.x), present_inputs(graphs.x)
     source, target = graphs.edge_index
     neighbours = scatter(x[source], target, 0, len(x), "mean")
-    inputs = present.sum(dim=1)
-    nodes = ((output.nodes - x).square() * present).sum(dim=1) / inputs
-    neighbourhood = ((output.neighbourhood - neighbours).square() * present).sum(dim=1) / inputs
-    return nodes, neighbourhood
+    return (output.nodes - x).square() * present, (output.neighbourhood - neighbours).square() * present
+
+
+def node_errors(model: Vgae, output: VgaeOutput, graphs: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N,) mean squared errors of node features and of neighbourhood, over the inputs of readings that are there."""
+    inputs = present_inputs(graphs.x).sum(dim=1)
+    nodes, neighbourhood = square_errors(model, output, graphs)
+    return nodes.sum(dim=1) / inputs, neighbourhood.sum(dim=1) / inputs

@@ -38,6 +38,12 @@ def number(value: float | None, digits: int = 2) -> str:
     return f"{value:,.{digits}f}".replace("-", "−")
 
 
+def power_of_ten(value: float) -> str:
+    """``10⁻³``: the label of a decade on a log axis."""
+    exponent = f"{math.log10(value):.0f}"
+    return "10" + exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def count(value: float | None) -> str:
     """A count, or a mean of counts with one decimal."""
     if value is None or math.isnan(value):

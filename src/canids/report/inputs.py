@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,11 @@ from typing import Any
 
 import pandas as pd
 import polars as pl
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from polars.exceptions import PolarsError
 
 from canids.artifacts import read_json
 from canids.errors import ArtifactError
-from canids.training.model_folder import read_model_config
 
 SCALES = ("student", "teacher")
 
@@ -66,10 +66,10 @@ def read_evaluations(folders: Sequence[Path]) -> list[Evaluation]:
 
 
 def read_models(folders: Sequence[Path]) -> list[Model]:
-    """The models in the order VGAE, GAT, fusion, each student first. Raises: ArtifactError, CheckpointError."""
+    """The models in the order VGAE, GAT, fusion, each student first. Raises: ArtifactError."""
     models = []
     for folder in folders:
-        config, metrics = read_model_config(folder), read_json(folder / "metrics.json")
+        config, metrics = _config(folder / "config.yaml"), read_json(folder / "metrics.json")
         models.append(
             Model(config.model, config.scale, config.seed, _settings(config), metrics, _history(folder / "history.csv"))
         )
@@ -85,14 +85,23 @@ def read_records(paths: Sequence[Path]) -> list[dict[str, Any]]:
 def read_benchmarks(paths: Sequence[Path]) -> pd.DataFrame:
     """Snakemake's benchmark files: ``job``, wall time ``s`` (s), ``max_rss`` (MB, NaN for a job too short to measure).
 
+    A job is named by its file's place within the folder that holds them all.
+
     Raises:
         ArtifactError: a file is not such a table.
     """
     rows = []
+    top = os.path.commonpath([path.parent for path in paths]) if paths else ""
     for path in sorted(paths):
         try:
             row = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[0]
-            rows.append({"job": path.stem, "s": float(row["s"]), "max_rss": float(row["max_rss"])})
+            rows.append(
+                {
+                    "job": str(path.relative_to(top).with_suffix("")),
+                    "s": float(row["s"]),
+                    "max_rss": float(row["max_rss"]),
+                }
+            )
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise ArtifactError(f"{path}: not a benchmark of snakemake's ({error})") from None
     return pd.DataFrame(rows, columns=["job", "s", "max_rss"])
@@ -116,6 +125,13 @@ def _history(path: Path) -> pd.DataFrame:
         raise ArtifactError(f"{path}: missing or damaged ({error}); train the model again") from None
 
 
-def _settings(config) -> str:
+def _config(path: Path) -> DictConfig:
+    # canids.training reads it too, but a report need not wait until torch is loaded
+    if not path.is_file():
+        raise ArtifactError(f"{path}: there is no such file; train the model first")
+    return OmegaConf.load(path)
+
+
+def _settings(config: DictConfig) -> str:
     """The configuration without the seed, so that seeds of one variant read alike."""
     return OmegaConf.to_yaml(OmegaConf.masked_copy(config, [key for key in config if key != "seed"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import networkx as nx
@@ -15,7 +16,7 @@ NODE = re.compile(r'^\s*(\d+)\s*\[\s*label\s*=\s*"((?:[^"\\]|\\.)*)"', re.MULTIL
 EDGE = re.compile(r"^\s*(\d+)\s*->\s*(\d+)", re.MULTILINE)
 SWEEPS = 12
 BOX_HEIGHT = 0.34
-LAYER_HEIGHT = 0.66
+LAYER_HEIGHT = 0.74
 CHARACTER = 0.082  # width of a character (in)
 GAP = 0.3
 
@@ -106,7 +107,7 @@ def _arrow(points: list[tuple[float, float]]) -> PathPatch:
     (x0, y0), (x1, y1) = points[0], points[-1]
     points = [(x0, y0 + BOX_HEIGHT / 2), *points[1:-1], (x1, y1 - BOX_HEIGHT / 2)]
     vertices, codes = [points[0]], [Curve.MOVETO]
-    for (ax, ay), (bx, by) in zip(points, points[1:], strict=False):
+    for (ax, ay), (bx, by) in itertools.pairwise(points):
         middle = (ay + by) / 2
         vertices += [(ax, middle), (bx, middle), (bx, by)]
         codes += [Curve.CURVE4] * 3

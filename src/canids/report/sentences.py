@@ -9,38 +9,39 @@ import pandas as pd
 from canids.report.formats import auroc, count, detector_name, plural, rate
 
 
-def result_sentences(means: pd.DataFrame, scale: str) -> list[str]:
-    """For each scenario, what the fusion of a scale detects.
+def result_sentences(means: pd.DataFrame, scale: str) -> list[tuple[str, str]]:
+    """For each scenario, its name and what the fusion of a scale detects.
 
     Args:
         means: what ``tables.over_seeds`` gives.
     """
     rows = means[(means["capture"] == "all") & (means["scale"] == scale) & (means["detector"] == "fusion")]
-    return [f"{row.scenario}: {_result(row)}" for row in rows.itertuples()]
+    return [(row.scenario, _result(row)) for row in rows.itertuples()]
 
 
-def comparison_sentences(means: pd.DataFrame) -> list[str]:
-    """Every scenario and scale where a detector alone has a higher F1, or a higher AUROC, than the fusion."""
+def comparison_sentences(means: pd.DataFrame, scale: str) -> list[tuple[str, str]]:
+    """The scenarios where a detector alone has a higher F1, or a higher AUROC, than the fusion of its scale."""
     sentences = []
-    for (scenario, scale), rows in means[means["capture"] == "all"].groupby(["scenario", "scale"], sort=False):
+    rows_of_scale = means[(means["capture"] == "all") & (means["scale"] == scale)]
+    for scenario, rows in rows_of_scale.groupby("scenario", sort=False):
         by_detector = {row.detector: row for row in rows.itertuples()}
         fusion = by_detector.pop("fusion", None)
         for detector, alone in by_detector.items():
             said = _better(alone, fusion) if fusion else []
             if said:
-                sentences.append(f"{scenario}, {scale}: {detector_name(detector)} alone {' and '.join(said)}.")
+                sentences.append((scenario, f"{detector_name(detector)} alone {' and '.join(said)}."))
     return sentences
 
 
 def _result(row) -> str:
     normal, attacked = row.windows - row.attacked, row.attacked
     false_alarms = f"{plural(row.fp, 'false alarm')} in {plural(normal, 'attack-free window')}"
-    mean = f"; means of {row.seeds} seeds" if row.seeds > 1 else ""
+    mean = "on average " if row.seeds > 1 else ""
     if attacked == 0:
-        return f"no attack, so F1 is undefined; {false_alarms}{mean}."
-    span = f" ({rate(row.f1_low)} to {rate(row.f1_high)} over {row.seeds} seeds)" if row.seeds > 1 else ""
+        return f"no attack, so F1 is undefined; {mean}{false_alarms}."
+    span = f" (mean of {row.seeds} seeds, {rate(row.f1_low)} to {rate(row.f1_high)})" if row.seeds > 1 else ""
     missed = f"{count(row.fn)} of {plural(attacked, 'attacked window')} missed"
-    return f"F1 {rate(row.f1)}{span}: {plural(row.errors, 'error')}, {missed} and {false_alarms}{mean}."
+    return f"F1 {rate(row.f1)}{span}: {mean}{plural(row.errors, 'error')}, {missed} and {false_alarms}."
 
 
 def _better(alone, fusion) -> list[str]:

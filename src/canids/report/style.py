@@ -15,12 +15,11 @@ from matplotlib.figure import Figure
 # Okabe and Ito's palette; a detector keeps its colour in tables, curves, timelines and the workflow's graph
 COLOURS = {"vgae": "#009E73", "gat": "#0072B2", "fusion": "#D55E00"}
 OTHER_COLOUR = "#5f5f5f"
-SPAN_COLOUR = "#f2dca0"
+SPAN_COLOUR = "#f8ebc8"
 INK = "#222222"
 FAINT = "#8a8a8a"
 
 SETTINGS = {
-    "svg.hashsalt": "canids",  # the same figure gets the same identifiers, so the same inputs give the same bytes
     "svg.fonttype": "none",  # text stays text: small, and it can be searched
     "text.parse_math": False,  # a name with a dollar sign is a name
     "font.family": ["DejaVu Sans"],
@@ -61,12 +60,21 @@ def figure(width: float, height: float) -> Figure:
 
 
 def svg(drawn: Figure, description: str) -> Markup:
-    """The figure as an ``<svg>`` element that fills its container's width, described for those who do not see it."""
+    """The figure as an ``<svg>`` element as wide as its container, at most 1.5 times its size.
+
+    Args:
+        description: for those who do not see it; another one for each figure of a page.
+    """
     file = io.StringIO()
-    drawn.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    # ids are hashes: the same figure has the same ones each time, and two figures on a page have different ones
+    with mpl.rc_context({"svg.hashsalt": description}):
+        drawn.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     element = file.getvalue().partition("<svg")[2]
     # without width and height the viewBox alone sets the proportions
     head, _, body = element.partition(">")
     head = re.sub(r'\s(width|height)="[^"]*"', "", head)
     label = html.escape(description, quote=True)
-    return Markup(f'<svg role="img" aria-label="{label}"{head}>{body}')
+    widest = f"max-width:{1.5 * 72 * drawn.get_figwidth() / 16:.1f}rem"
+    # groups are numbered anew in each figure, and nothing refers to them
+    body = body.replace('<g id="', '<g class="')
+    return Markup(f'<svg role="img" aria-label="{label}" style="{widest}"{head}>{body}')

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from canids.report.formats import auroc, count, detector_name, rate
 from canids.report.inputs import read_metrics
@@ -60,31 +62,36 @@ def with_best(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def terminal_table(frame: pd.DataFrame, title: str = "") -> Table:
-    """A compact table for the terminal: one row per scenario, scale and detector, mean over seeds.
+    """A compact table for the terminal: for each scenario a row per scale and detector, the mean over seeds.
 
     Args:
         frame: what ``detection_table`` gives.
     """
     seeds = frame["seed"].nunique()
-    table = Table(title=title or None, caption=f"mean of {seeds} seeds" if seeds > 1 else None)
-    for name in ("scenario", "scale", "detector"):
-        table.add_column(name, overflow="fold")
+    table = Table.grid(padding=0)
+    table.title, table.caption = title or None, f"mean of {seeds} seeds" if seeds > 1 else None
+    # scenario names are long: each has a line of its own, so that 80 columns hold the rest
+    for scenario, rows in over_seeds(frame[frame["capture"] == "all"]).groupby("scenario", sort=False):
+        table.add_row(Text(scenario, style="bold"))
+        table.add_row(_scenario_rows(rows))
+    return table
+
+
+def _scenario_rows(rows: pd.DataFrame) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
+    for name in ("scale", "detector"):
+        table.add_column(name, no_wrap=True, min_width=8)
     for name in ("F1", "errors", "precision", "recall", "AUROC", "FPR"):
-        table.add_column(name, justify="right", no_wrap=True)
-    means = over_seeds(frame[frame["capture"] == "all"])
-    means = means.sort_values("scenario", key=lambda s: s.map({n: i for i, n in enumerate(s.unique())}), kind="stable")
-    for scenario, rows in means.groupby("scenario", sort=False):
-        for place, (_, row) in enumerate(rows.iterrows()):
-            table.add_row(
-                scenario if place == 0 else "",
-                row.scale,
-                detector_name(row.detector),
-                rate(row.f1),
-                count(row.errors),
-                rate(row.precision),
-                rate(row.recall),
-                auroc(row.auroc),
-                auroc(row.false_positive_rate),
-                end_section=place == len(rows) - 1,
-            )
+        table.add_column(name, justify="right", no_wrap=True, min_width=7)
+    for row in rows.itertuples():
+        table.add_row(
+            row.scale,
+            detector_name(row.detector),
+            rate(row.f1),
+            count(row.errors),
+            rate(row.precision),
+            rate(row.recall),
+            auroc(row.auroc),
+            auroc(row.false_positive_rate),
+        )
     return table

@@ -8,7 +8,7 @@ that the attacker sends are labelled; they have yet to pass arbitration, which `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,37 +25,65 @@ DOS, FUZZING, SPOOFING, REPLAY, SUPPRESSION, MASQUERADE = ATTACK_KINDS = (
     "suppression",
     "masquerade",
 )
-DOS_GAPS = (
-    0.45e-3,
-    0.7e-3,
-)  # s; as recorded in floods, and just what 500 kbit/s have room for beside the genuine frames
-FUZZING_GAPS = (0.5e-3, 3e-3)  # s
-SPOOFING_RATES = (2.0, 10.0)  # of the genuine rate
 REPLAYED_IDS = (3, 8)
 REGULAR = 0.3  # spread of an ID's ln(interval) up to which it counts as periodic
+MISSING_PERIODS = 4  # periods of silence after which an ID counts as suppressed
 CLUMSY = 0.08  # standard deviation of a masquerade's delays, as a share of the period
 
 
-def dos(frames: Frames, start: float, end: float, rng: np.random.Generator) -> tuple[Frames, AttackSpan]:
+@dataclass(frozen=True)
+class Pace:
+    """How fast an attacker sends: each range is drawn from ln-uniformly.
+
+    Attributes:
+        dos_gaps, fuzzing_gaps: s from one injected frame to the next.
+        spoofing_rates: multiples of the genuine rate.
+        known_ids: chance that a fuzzer fuzzes the payloads of known IDs instead of inventing IDs.
+    """
+
+    dos_gaps: tuple[float, float]
+    fuzzing_gaps: tuple[float, float]
+    spoofing_rates: tuple[float, float]
+    known_ids: float
+
+
+# As recorded in public captures; 0.45 ms is just what 500 kbit/s have room for beside the genuine frames.
+RECORDED = Pace(dos_gaps=(0.45e-3, 0.7e-3), fuzzing_gaps=(0.5e-3, 3e-3), spoofing_rates=(2.0, 10.0), known_ids=0.0)
+# Anything from a saturated bus to a frame now and then: what a detector should learn from.
+WIDE = Pace(dos_gaps=(0.3e-3, 20e-3), fuzzing_gaps=(0.5e-3, 0.2), spoofing_rates=(0.05, 20.0), known_ids=0.4)
+
+
+def dos(
+    frames: Frames, start: float, end: float, rng: np.random.Generator, pace: Pace = RECORDED
+) -> tuple[Frames, AttackSpan]:
     """A flood with ID 0, or with the lowest ID of the bus, and empty bytes."""
     lowest = int(np.argmin(priority(frames)))
     known = rng.random() < 0.3
     arbitration_id = int(frames.arbitration_id[lowest]) if known else 0
-    times = _times(start, end, rng.uniform(*DOS_GAPS), 0.2, rng)
+    times = _times(start, end, _draw(pace.dos_gaps, rng), 0.2, rng)
     sent = _frames(frames, DOS, times, arbitration_id, known and frames.is_extended[lowest], 8, 0)
     return _merged(frames, sent, DOS, (arbitration_id,))
 
 
-def fuzzing(frames: Frames, start: float, end: float, rng: np.random.Generator) -> tuple[Frames, AttackSpan]:
-    """Random 11-bit IDs with random payloads."""
-    gap = np.exp(rng.uniform(*np.log(FUZZING_GAPS)))
-    times = _times(start, end, gap, 0.6, rng)
-    numbers = rng.integers(0, 0x800, len(times))
+def fuzzing(
+    frames: Frames, start: float, end: float, rng: np.random.Generator, pace: Pace = RECORDED
+) -> tuple[Frames, AttackSpan]:
+    """Random 11-bit IDs, or at times known IDs, with random payloads."""
+    times = _times(start, end, _draw(pace.fuzzing_gaps, rng), 0.6, rng)
     payload = rng.integers(0, 256, (len(times), 8))
-    return _merged(frames, _frames(frames, FUZZING, times, numbers, False, 8, payload), FUZZING, ())
+    if rng.random() < pace.known_ids:
+        heard = rng.integers(0, len(frames), len(times))
+        dlc = frames.dlc[heard]
+        payload[np.arange(8) >= dlc[:, None]] = 0
+        sent = _frames(frames, FUZZING, times, frames.arbitration_id[heard], frames.is_extended[heard], dlc, payload)
+    else:
+        sent = _frames(frames, FUZZING, times, rng.integers(0, 0x800, len(times)), False, 8, payload)
+    return _merged(frames, sent, FUZZING, ())
 
 
-def spoofing(frames: Frames, start: float, end: float, rng: np.random.Generator) -> tuple[Frames, AttackSpan]:
+def spoofing(
+    frames: Frames, start: float, end: float, rng: np.random.Generator, pace: Pace = RECORDED
+) -> tuple[Frames, AttackSpan]:
     """One known ID, at a multiple of its rate: its newest genuine payload with some bytes set to the attacker's values.
 
     Raises:
@@ -70,7 +98,7 @@ def spoofing(frames: Frames, start: float, end: float, rng: np.random.Generator)
         and frames.timestamp[each.index[0]] - frames.timestamp[0] <= start
     ]
     target = pick(known, "ID to spoof that is frequent enough", start, end, rng)
-    gap = max(target.period / rng.uniform(*SPOOFING_RATES), 0.5e-3)
+    gap = max(target.period / _draw(pace.spoofing_rates, rng), 0.5e-3)
     times = _times(start, end, gap, 0.05, rng)
     heard = np.searchsorted(frames.timestamp[target.index], frames.timestamp[0] + times, side="right") - 1
     newest = target.index[np.maximum(heard, 0)]
@@ -80,7 +108,9 @@ def spoofing(frames: Frames, start: float, end: float, rng: np.random.Generator)
     return _merged(frames, sent, SPOOFING, (target.arbitration_id,))
 
 
-def replay(frames: Frames, start: float, end: float, rng: np.random.Generator) -> tuple[Frames, AttackSpan]:
+def replay(
+    frames: Frames, start: float, end: float, rng: np.random.Generator, _pace: Pace = RECORDED
+) -> tuple[Frames, AttackSpan]:
     """Genuine frames of several IDs from an earlier stretch, sent again; over and over if the stretch is short.
 
     Raises:
@@ -106,9 +136,11 @@ def replay(frames: Frames, start: float, end: float, rng: np.random.Generator) -
     return _merged(frames, sent, REPLAY, tuple(int(number) for number in np.sort(chosen)))
 
 
-def suppression(frames: Frames, start: float, end: float, rng: np.random.Generator) -> tuple[Frames, AttackSpan]:
-    """All frames of one periodic ID are missing. No frame is labelled; the span runs from the first missing frame,
-    one period after the last frame, to the first frame that is sent again (or the capture's end).
+def suppression(
+    frames: Frames, start: float, end: float, rng: np.random.Generator, _pace: Pace = RECORDED
+) -> tuple[Frames, AttackSpan]:
+    """All frames of one periodic ID are missing. No frame is labelled; the span runs from the fourth missing frame,
+    for a late one is not yet a missing one, to the first frame that is sent again (or the capture's end).
 
     Raises:
         DatasetError: no periodic ID is frequent enough.
@@ -124,7 +156,7 @@ def suppression(frames: Frames, start: float, end: float, rng: np.random.Generat
     before = target.index[target.index < missing[0]]
     after = target.index[target.index > missing[-1]]
     span = AttackSpan(
-        start=float(time[before[-1]] + target.period if len(before) else time[missing[0]]),
+        start=float((time[before[-1]] if len(before) else 0.0) + MISSING_PERIODS * target.period),
         end=float(time[after[0]] if len(after) else time[-1]),
         kind=SUPPRESSION,
         arbitration_ids=(target.arbitration_id,),
@@ -132,7 +164,9 @@ def suppression(frames: Frames, start: float, end: float, rng: np.random.Generat
     return frames.take(np.delete(np.arange(len(frames)), missing)), span
 
 
-def masquerade(frames: Frames, start: float, end: float, rng: np.random.Generator) -> tuple[Frames, AttackSpan]:
+def masquerade(
+    frames: Frames, start: float, end: float, rng: np.random.Generator, _pace: Pace = RECORDED
+) -> tuple[Frames, AttackSpan]:
     """The genuine frames of one periodic ID give way to the attacker's, at the same times or slightly late, with a
     payload that is frozen or partly altered.
 
@@ -164,7 +198,7 @@ def masquerade(frames: Frames, start: float, end: float, rng: np.random.Generato
     return at_times(disguised, timestamp), span
 
 
-Attack = Callable[[Frames, float, float, np.random.Generator], tuple[Frames, AttackSpan]]
+Attack = Callable[[Frames, float, float, np.random.Generator, Pace], tuple[Frames, AttackSpan]]
 ATTACKS: dict[str, Attack] = {
     DOS: dos,
     FUZZING: fuzzing,
@@ -176,7 +210,11 @@ ATTACKS: dict[str, Attack] = {
 
 
 def inject(
-    frames: Frames, kind: str, spans: Sequence[tuple[float, float]], rng: np.random.Generator
+    frames: Frames,
+    kind: str,
+    spans: Sequence[tuple[float, float]],
+    rng: np.random.Generator,
+    pace: Pace = RECORDED,
 ) -> tuple[Frames, list[AttackSpan]]:
     """The frames under an attack of one kind in each span, after arbitration, and the spans really attacked.
 
@@ -188,6 +226,7 @@ def inject(
         frames: simulated or recorded, sorted by time.
         kind: one of ATTACKS.
         spans: (start, end) in s since the first frame.
+        pace: how fast the attacker sends.
 
     Raises:
         DatasetError: the kind is unknown, a span is not within the capture, or no ID is fit for the attack.
@@ -199,7 +238,7 @@ def inject(
     for start, end in spans:
         if not 0 <= start < end <= length:
             raise DatasetError(f"attack from {start:g} s to {end:g} s: not within the capture of {length:g} s")
-        frames, span = ATTACKS[kind](frames, start, end, rng)
+        frames, span = ATTACKS[kind](frames, start, end, rng, pace)
         attacked.append(span)
     sent = transmissions(frames)
     genuine = ~frames.attack
@@ -217,6 +256,11 @@ def _after_arbitration(frames: Frames, sent: np.ndarray, span: AttackSpan) -> At
     labelled = frames.attack & (time >= span.start) & (time <= span.end)
     moved = sent[labelled] - frames.timestamp[0]
     return replace(span, start=float(moved.min()), end=float(moved.max()))
+
+
+def _draw(between: tuple[float, float], rng: np.random.Generator) -> float:
+    """A value drawn ln-uniformly."""
+    return float(np.exp(rng.uniform(*np.log(between))))
 
 
 def _times(start: float, end: float, gap: float, jitter: float, rng: np.random.Generator) -> np.ndarray:

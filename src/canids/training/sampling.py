@@ -14,8 +14,8 @@ class CurriculumSampler:
     """Every attacked window, and so many attack-free ones that the mix moves from balanced to natural.
 
     In epoch t the attack-free windows number n = balanced + p_t (all - balanced) with p_t = 1 - exp(-t/τ): smooth,
-    never in steps. A share of them is picked by difficulty (rank of the VGAE's score mixed with the rank of the GAT's current
-    loss), the rest at random.
+    never in steps. A share of them is picked by difficulty (rank of the VGAE's score mixed with the rank of the GAT's
+    current loss), the rest at random.
 
     Args:
         label: (w,) labels. vgae_score: (w,) the VGAE's scores. settings: ``models.gat.curriculum``.

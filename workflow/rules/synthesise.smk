@@ -1,0 +1,26 @@
+# Attack-free training captures -> copies with attacks of every kind, to train on beside those that a dataset labels.
+
+
+rule synthesise:
+    input:
+        source=source_of,
+        record=ancient(INGEST_RECORD),
+    output:
+        frames=SYNTHESISED,
+        record=SYNTHESIS_RECORD,
+    log:
+        f"{LOGS}/synthesise/{{scenario}}/{{capture}}-{{number}}.log",
+    benchmark:
+        f"{BENCHMARKS}/synthesise/{{scenario}}/{{capture}}-{{number}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        seed=CONFIG.synthesis.seed,
+        ingest=HOW_INGESTED,
+        code=CODE["synthesise"],
+    message:
+        "synthesise attacks on {wildcards.scenario}/{wildcards.capture}, copy {wildcards.number}"
+    script:
+        "../scripts/synthesise.py"
