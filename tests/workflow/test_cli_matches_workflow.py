@@ -1,0 +1,55 @@
+"""Each stage by hand gives what its job in the workflow gave."""
+
+import pytest
+from test_errors import canids
+
+from canids.artifacts import read_json
+
+SMALL = ("simulate.seconds=12", "synthesis.copies=1")
+
+
+@pytest.mark.parametrize(
+    ("command", "artifact"),
+    [
+        (("ingest",), "frames/test_06_masquerade/masquerade-alpha.parquet"),
+        (("synthesise",), "synthesised/train_01_attack_free/attack-free-bravo-0.parquet"),
+        (("graphs",), "graphs/test_05_suppress.safetensors"),
+        (("fusion-states",), "seed-1/fusion-student/states.safetensors"),
+        (("evaluate", "--scale", "teacher"), "seed-1/evaluation-teacher/metrics.json"),
+    ],
+)
+def test_stage_by_hand_writes_the_same_bytes(demo_copy, command, artifact):
+    path = demo_copy.results("demo", artifact)
+    before = path.read_bytes()
+    path.unlink()
+    done = canids(*command, *SMALL, folder=demo_copy.folder)
+    assert done.returncode == 0, done.stderr
+    assert path.read_bytes() == before
+
+
+def test_training_by_hand_gives_the_same_weights(demo_copy):
+    folder = demo_copy.results("demo", "seed-1", "gat-student")
+    before = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").unlink()
+    done = canids("distill", "gat", "models.gat.student.epochs=4", folder=demo_copy.folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
+def test_another_seed_gives_another_model(demo_copy):
+    done = canids("train", "fusion", "--seed", "1", "fusion.steps=300", folder=demo_copy.folder)
+    assert done.returncode == 0, done.stderr
+    states = demo_copy.results("demo", "seed-1", "fusion-student", "states.safetensors")
+    other = demo_copy.results("demo", "seed-2", "fusion-student")
+    other.mkdir(parents=True)
+    (other / "states.safetensors").write_bytes(states.read_bytes())
+    canids("train", "fusion", "--seed", "2", "fusion.steps=300", folder=demo_copy.folder)
+    first = read_json(states.with_name("metrics.json"))
+    assert read_json(other / "metrics.json")["mean_alpha"] != first["mean_alpha"]
+
+
+def test_table_prints_each_scenario_and_where_the_report_lies(demo):
+    done = canids("table", folder=demo.folder)
+    assert done.returncode == 0, done.stderr
+    assert "results/demo/report.html" in done.stdout
+    assert "test_05" in done.stdout
