@@ -237,13 +237,20 @@ def load_config(config_folder: Path, overrides: Sequence[str] = ()) -> DictConfi
             config = OmegaConf.merge(config, each)
         except OmegaConfBaseException as error:
             raise ConfigError(_type_message(error, each)) from None
+        except TypeError as error:  # a list where a mapping belongs, or the reverse
+            raise ConfigError(f"{' '.join(overrides)}: cannot be merged: {error}") from None
     try:
         OmegaConf.resolve(config)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     _check_values(config, Config, "")
-    if not config.seeds:
-        raise ConfigError("seeds: given [], allowed: at least one seed")
+    seeds = list(config.seeds)
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds: given {seeds}, allowed: one or more different seeds, each at least 0")
+    if config.graph.block <= -(-config.graph.window // config.graph.stride):
+        raise ConfigError(
+            f"graph.block: given {config.graph.block}, allowed: more than window / stride, or guards leave no block"
+        )
     OmegaConf.set_readonly(config, True)
     return config
 
@@ -320,7 +327,9 @@ def _type_message(error: OmegaConfBaseException, layer: dict) -> str:
     schema, entry = Config, None
     for name in key.split("[")[0].split("."):
         entry = next(e for e in dataclasses.fields(schema) if e.name == name)
-        schema = _nested(schema, name) or schema
+        schema = _nested(schema, name)
+        if schema is None:
+            break  # what follows is a key of the setting's own mapping
     wanted = f"{entry.type}, {_allowed(entry.metadata)}" if _allowed(entry.metadata) else entry.type
     return f"{key}: given {_plain(given)!r}, allowed: {wanted}"
 

@@ -101,6 +101,8 @@ def stage(job: Any) -> Iterator[None]:
         job: the ``snakemake`` object that a script is given.
     """
     log_to_console()
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(job.threads)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning, about torch's own pytrees
     logger = logging.getLogger("canids")
     handler = logging.FileHandler(job.log[0], mode="w")

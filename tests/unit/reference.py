@@ -85,6 +85,8 @@ class Profile:
         self.share = {key: counts[key] / len(facts) for key in self.known}
         self.of = {key: [fact for fact in facts if fact.key == key] for key in self.known}
         self.followers = {key: [f for f in self.of[key] if f.repeats is not None] for key in self.known}
+        self.bits = {key: Counter(bit for fact in self.of[key] for bit in fact.bits) for key in self.known}
+        self.flips = {key: Counter(bit for fact in self.followers[key] for bit in fact.flips) for key in self.known}
         self.limits = {key: interval_limits([f.log_interval for f in self.followers[key]]) for key in self.known}
         self.successors = defaultdict(Counter)
         for fact in facts:
@@ -100,6 +102,11 @@ class Profile:
 
 def surprise(count: int, total: int, outcomes: int) -> float:
     return -math.log((count + 0.5) / (total + 0.5 * outcomes))
+
+
+def bits_surprise(bits: frozenset, ones: Counter, total: int) -> float:
+    """Surprise at 64 bits, each taken by itself; ``ones``: how often each was set."""
+    return sum(surprise(ones[bit] if bit in bits else total - ones[bit], total, 2) for bit in range(64))
 
 
 def interval_limits(log_intervals: list[float]) -> dict[str, float]:
@@ -129,12 +136,8 @@ def channels_of(fact: Fact, profile: Profile) -> dict[str, float | None]:
         channels["fast"] = max(0.0, limits["shortest"] - fact.log_interval)
         alike = sum(f.repeats == fact.repeats for f in followers)
         channels["repeat"] = surprise(alike, len(followers), 2)
-        for bit in range(64):
-            alike = sum((bit in f.flips) == (bit in fact.flips) for f in followers)
-            channels["flips"] += surprise(alike, len(followers), 2)
-    for bit in range(64):
-        alike = sum((bit in f.bits) == (bit in fact.bits) for f in own)
-        channels["bits"] += surprise(alike, len(own), 2)
+        channels["flips"] = bits_surprise(fact.flips, profile.flips[fact.key], len(followers))
+    channels["bits"] = bits_surprise(fact.bits, profile.bits[fact.key], len(own))
     channels["transition"] = profile.transition(fact.previous, fact.key)
     return channels
 

@@ -181,6 +181,14 @@ class TestCentreAndSpread:
         # an ID without measured windows gets what the others have in common
         np.testing.assert_array_equal(profile.centre[met][0], np.median(profile.centre[~met], axis=0))
 
+    def test_too_fast_frames_of_a_narrow_id_do_not_widen_its_spread(self):
+        frames = periodic(2000, 3)
+        (own,) = np.nonzero(frames.arbitration_id == 0x100)
+        frames.arbitration_id[own[::60] + 1] = 0x100  # in a good part of the windows, a frame right behind another
+        attacked = window_capture(frames, 50, 50)
+        profile = fit_profile([Sample(attacked, every(attacked))])
+        assert profile.spread[profile.key == 0x100, STATISTICS.index("fast_max")] < 0.1
+
     def test_no_spread_is_nothing(self, capture):
         assert fit_profile([Sample(capture, every(capture))]).spread.min() >= 0.05
 

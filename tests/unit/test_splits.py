@@ -18,7 +18,6 @@ from canids.frames.dataset import Capture
 from canids.frames.frames import ATTACK_FREE, Frames
 from canids.frames.ingest import ingest
 from canids.graphs.build import build_graphs
-from canids.graphs.profile import load_profile
 from canids.graphs.splits import GUARD, ROLES, VALIDATION_ROLES, roles_at, split_blocks
 from canids.graphs.store import GRAPH_COLUMNS, GraphStore, concatenate, load_store
 from canids.simulate.capture_file import write_capture
@@ -270,7 +269,8 @@ class TestAsBuilt:
         assert not mine.graph_features[:, GRAPH_COLUMNS.index("known_present")].any()
 
     def test_attacked_captures_have_no_part_in_a_vehicles_profile(self, built):
-        assert 7 not in load_profile(built.parent / "profiles/kia").key
+        fitted_on = read_json(built.parent / "profiles/kia.json")["captures"]
+        assert fitted_on == ["train/attack-free-1", "train/attack-free-2"]
 
 
 def of_capture(store: GraphStore, name: str) -> GraphStore:

@@ -11,7 +11,7 @@ rule train_gat:
         f"{LOGS}/seed-{{seed}}/train_gat.log",
     benchmark:
         f"{BENCHMARKS}/seed-{{seed}}/train_gat.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=4000,
         runtime=240,

@@ -10,7 +10,7 @@ rule train_vgae:
         f"{LOGS}/seed-{{seed}}/train_vgae.log",
     benchmark:
         f"{BENCHMARKS}/seed-{{seed}}/train_vgae.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=4000,
         runtime=120,

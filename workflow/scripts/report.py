@@ -15,5 +15,5 @@ with stage(snakemake):
         models=[Path(path).parent for path in snakemake.input.models],
         records=[Path(path) for path in snakemake.input.records],
         graphs=Path(snakemake.input.summary),
-        rule_graph=rule_graph(Path(snakemake.scriptdir).parents[1] / "Snakefile", frozen_overrides()),
+        rule_graph=rule_graph(Path(snakemake.scriptdir).resolve().parents[1] / "Snakefile", frozen_overrides()),
     )

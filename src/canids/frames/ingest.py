@@ -65,7 +65,7 @@ def ingest(capture: Capture, parquet: Path, record: Path, attack_spans: Path | N
 def content_sha256(frames: Frames) -> str:
     """A digest of what was on the bus: times, IDs and payloads. Two files with equal digests are one capture."""
     digest = hashlib.sha256()
-    for column in (frames.timestamp, frames.arbitration_id, frames.dlc, frames.payload):
+    for column in (frames.timestamp, frames.arbitration_id, frames.is_extended, frames.dlc, frames.payload):
         digest.update(np.ascontiguousarray(column))
     return digest.hexdigest()
 

@@ -58,9 +58,9 @@ def read_frames(path: Path) -> tuple[Frames, dict[str, Any]]:
     try:
         table = pq.read_table(path).combine_chunks()
         facts = json.loads(table.schema.metadata[FACTS])
+        column = {name: table[name].chunk(0) if len(table) else table[name] for name in SCHEMA.names}
     except (pa.ArrowException, OSError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not a canonical frame table ({error}); delete it and ingest again") from None
-    column = {name: table[name].chunk(0) if len(table) else table[name] for name in SCHEMA.names}
     payload = np.frombuffer(column["payload"].buffers()[1], np.uint8).reshape(-1, 8)[: len(table)]
     types = column["attack_type"]
     return (

@@ -135,7 +135,7 @@ def load_states(path: Path) -> FusionStates:
         with safe_open(path, framework="np") as file:
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
             names = {name: tuple(json.loads(file.metadata()[name])) for name in _NAMES}
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not fusion states ({error}); run the fusion_states stage again") from None
     return FusionStates(**arrays, **names)
 

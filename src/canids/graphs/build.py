@@ -109,13 +109,18 @@ def build_graphs(parquets: Sequence[Path], train: Sequence[str], graph: DictConf
     parts = {"train": [ROLES.index("train")], "val": list(VALIDATION_ROLES)}
     for part, wanted in parts.items():
         chosen = [s.select(_where(s, wanted)) for s in stores[: len(training)]]
+        if not any(len(s) for s in chosen):
+            raise DatasetError(
+                f"no window is left for {part}; more or longer captures, or a smaller graph.block, are needed"
+            )
         save_store(out / f"{part}.safetensors", concatenate(chosen))
     for scenario in dict.fromkeys(c.facts["scenario"] for c in testing):
         chosen = [s for s, c in zip(stores, used, strict=True) if c.facts["scenario"] == scenario]
         save_store(out / f"{scenario}.safetensors", concatenate(chosen))
     for vehicle in dict.fromkeys(c.vehicle for c in training):
         mine = _reference_captures(training, vehicle, without=None)
-        save_profile(profiles / vehicle, _fit(mine), vehicle, [c.key for c in mine])
+        if mine:
+            save_profile(profiles / vehicle, _fit(mine), vehicle, [c.key for c in mine])
     write_json(out / "graphs.json", _summary(used, roles, stores, duplicates, known, graph))
 
 
@@ -157,6 +162,8 @@ def _split(training: list[LabelledCapture], graph: DictConfig) -> list[np.ndarra
     role_of = {c.recording: (c, role) for c, role in zip(recorded, roles, strict=True)}
     split = []
     for capture in training:
+        if capture.recording not in role_of:
+            raise DatasetError(f"{capture.key}: synthesised on a capture that is not trained on; synthesise it again")
         recording, role = role_of[capture.recording]
         split.append(
             role if capture is recording else roles_at(*recording.window_times(), role, *capture.window_times())
@@ -207,6 +214,7 @@ def _reference_captures(
 
 
 def _fit(captures: list[LabelledCapture]) -> VehicleProfile:
+    """The profile of some captures' attack-free windows."""
     return fit_profile([Sample(c.windows, ~c.attacked) for c in captures])
 
 

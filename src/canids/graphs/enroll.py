@@ -36,6 +36,7 @@ def fit_profile(samples: Sequence[Sample]) -> VehicleProfile:
 
     Raises:
         ValueError: there is no window to fit on.
+
     """
     profile = _fit_references(samples)
     halves = [_half(sample) for sample in samples]
@@ -44,8 +45,6 @@ def fit_profile(samples: Sequence[Sample]) -> VehicleProfile:
         fitted = [half[fit_on] for half in halves if half[fit_on].windows.any()]
         if fitted:
             measured += _measure(_fit_references(fitted), [half[measure_on] for half in halves])
-    if not measured:
-        measured = _measure(profile, samples)
     centre, spread = _centre_and_spread(profile, measured)
     profile = replace(profile, centre=centre, spread=spread)
     return replace(profile, quarantine=_quarantine(profile, samples))
@@ -85,11 +84,16 @@ def z_scores(statistics: np.ndarray, profile: VehicleProfile, rows: np.ndarray) 
 
 
 def _half(sample: Sample) -> tuple[Sample, Sample]:
-    """The first and the second half of a sample's windows."""
+    """The first and the second half of a sample's windows, without those of the second that reach into the first."""
     chosen = np.flatnonzero(sample.windows)
+    middle = len(chosen) // 2
     first, second = np.zeros_like(sample.windows), np.zeros_like(sample.windows)
-    first[chosen[: len(chosen) // 2]] = True
-    second[chosen[len(chosen) // 2 :]] = True
+    first[chosen[:middle]] = True
+    if middle:
+        overlap = sample.capture.first_frame[chosen] <= sample.capture.last_frame[chosen[middle - 1]]
+        second[chosen[middle:][~overlap[middle:]]] = True
+    else:
+        second[chosen] = True
     return Sample(sample.capture, first), Sample(sample.capture, second)
 
 
@@ -201,6 +205,8 @@ def _measure(profile: VehicleProfile, samples: Sequence[Sample]) -> list[tuple[n
 
 
 def _centre_and_spread(profile: VehicleProfile, measured: list) -> tuple[np.ndarray, np.ndarray]:
+    if not measured:
+        return profile.centre, profile.spread
     rows = profile.rows(np.concatenate([key for key, _ in measured]))
     statistics = np.concatenate([each for _, each in measured])
     ids = len(profile.key)

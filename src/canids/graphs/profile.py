@@ -65,10 +65,10 @@ def save_profile(stem: Path, profile: VehicleProfile, vehicle: str, captures: li
     """Write ``<stem>.safetensors`` with the profile's arrays and ``<stem>.json`` for a reader's eyes."""
     arrays = {each.name: np.ascontiguousarray(getattr(profile, each.name)) for each in fields(profile)}
     arrays |= {name: np.asarray([arrays[name]], np.float64).ravel() for name in ("log_duration", "quarantine")}
-    with atomic_path(stem.with_suffix(".safetensors")) as beside:
+    with atomic_path(stem.with_name(f"{stem.name}.safetensors")) as beside:
         save_file(arrays, beside)
     write_json(
-        stem.with_suffix(".json"),
+        stem.with_name(f"{stem.name}.json"),
         {
             "vehicle": vehicle,
             "captures": captures,
@@ -95,7 +95,7 @@ def load_profile(stem: Path) -> VehicleProfile:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
-    path = stem.with_suffix(".safetensors")
+    path = stem.with_name(f"{stem.name}.safetensors")
     try:
         arrays = load_file(path)
         scalars = {name: float(arrays.pop(name)[0]) for name in ("log_duration", "quarantine")}

@@ -120,7 +120,7 @@ def load_store(path: Path) -> GraphStore:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in _TENSORS}
             names = {name: tuple(json.loads(file.metadata()[name])) for name in ("captures", "attack_types")}
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not a graph store ({error}); run the graphs stage again") from None
     store = GraphStore(**tensors, **names)
     for name, columns in (("nodes", NODE_COLUMNS), ("edge_features", EDGE_COLUMNS), ("graph_features", GRAPH_COLUMNS)):
