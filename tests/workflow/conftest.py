@@ -76,7 +76,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """The whole workflow on some captures of hcrl_sa, few epochs."""
     if not (REAL_DATA / "hcrl_sa").is_dir():
         pytest.skip("the real captures are not at hand")
-    captures = "[train_01*/*,*/DoS-kia,*/fuzzing-sonata,*/DoS-sonata,*/fuzzing-Spark,*/malfunction-*]"
+    captures = "[train_0*,test_01*/DoS*,test_02*/fuzzing*,test_03*,test_04*]"
     workflow = Workflow(
         tmp_path_factory.mktemp("real"),
         ("dataset=hcrl_sa", f"data_root={REAL_DATA}"),

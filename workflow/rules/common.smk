@@ -50,15 +50,6 @@ FITTING_STORES = [f"{GRAPHS}/train.safetensors", f"{GRAPHS}/val.safetensors"]
 STORES = [*FITTING_STORES, *(f"{GRAPHS}/{s}.safetensors" for s in TEST_SCENARIOS)]
 STATES = f"{MODEL}/states.safetensors".replace("{model}", "fusion")
 
-# What decides how a log file is read. The stages that read frame tables depend on it, and on the log files, in place of
-# the tables: the same log file always gives the same table, so one that was deleted is made again (`all` asks for it)
-# without anything being trained again.
-HOW_INGESTED = [
-    CONFIG.strict,
-    [(c.key, c.vehicle, c.attack_type) for c in CAPTURES.values()],
-    CODE["ingest"],
-]
-
 
 def capture_of(wildcards):
     return CAPTURES[f"{wildcards.scenario}/{wildcards.capture}"]
@@ -66,6 +57,24 @@ def capture_of(wildcards):
 
 def source_of(wildcards):
     return capture_of(wildcards).source
+
+
+def ingest_record(capture):
+    """A capture's ingest record: what the stages that read its frame table depend on.
+
+    A frame table that was deleted is made again (`all` asks for it), and the same log file always gives the same one:
+    then the record counts as ancient, and nothing is trained again.
+    """
+    where = {"dataset": DATASET, "scenario": capture.scenario, "capture": capture.name}
+    record = Path(artifact(INGEST_RECORD, **where))
+    deleted = record.exists() and not Path(artifact(FRAMES, **where)).exists()
+    if deleted and capture.source.exists():
+        deleted = capture.source.stat().st_mtime <= record.stat().st_mtime
+    return ancient(str(record)) if deleted else str(record)
+
+
+def ingest_records():
+    return [ingest_record(capture) for capture in CAPTURES.values()]
 
 
 def attack_spans():

@@ -3,9 +3,7 @@
 
 rule graphs:
     input:
-        sources=[capture.source for capture in CAPTURES.values()],
-        attack_spans=attack_spans(),
-        records=[ancient(record) for record in per_capture(INGEST_RECORD)],
+        records=ingest_records(),
         synthesised=synthesised_captures(),
     output:
         stores=STORES,
@@ -23,7 +21,6 @@ rule graphs:
         profiles=PROFILES,
         train=list(CONFIG.dataset.train),
         settings=section(CONFIG, "graph"),
-        ingest=HOW_INGESTED,
         code=CODE["graphs"],
     message:
         "build the graphs of {wildcards.dataset}"

@@ -6,7 +6,7 @@ rule report:
         evaluations=evaluations(),
         models=trained_models(),
         summary=artifact(f"{GRAPHS}/graphs.json", dataset=DATASET),
-        records=[ancient(record) for record in per_capture(INGEST_RECORD)],
+        records=ingest_records(),
     output:
         report(REPORT, caption="../report/report.rst", category="Detection"),
     log:

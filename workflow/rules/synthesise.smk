@@ -3,8 +3,7 @@
 
 rule synthesise:
     input:
-        source=source_of,
-        record=ancient(INGEST_RECORD),
+        record=lambda w: ingest_record(capture_of(w)),
     output:
         frames=SYNTHESISED,
         record=SYNTHESIS_RECORD,
@@ -18,7 +17,6 @@ rule synthesise:
         runtime=30,
     params:
         seed=CONFIG.synthesis.seed,
-        ingest=HOW_INGESTED,
         code=CODE["synthesise"],
     message:
         "synthesise attacks on {wildcards.scenario}/{wildcards.capture}, copy {wildcards.number}"
