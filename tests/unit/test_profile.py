@@ -11,9 +11,10 @@ from reference import Profile, channels_of, facts_of, statistics_of, windows_of
 from safetensors.numpy import save_file
 
 from canids.errors import ArtifactError
-from canids.graphs.enroll import Sample, fit_profile, fits, z_scores
+from canids.graphs.enroll import fit_profile, fits
 from canids.graphs.profile import VehicleProfile, load_profile, save_profile
-from canids.graphs.statistics import CHANNELS, STATISTICS, frame_channels, node_statistics
+from canids.graphs.references import Sample
+from canids.graphs.statistics import CHANNELS, STATISTICS, frame_channels, node_statistics, z_scores
 from canids.graphs.windows import EXTENDED, WindowedCapture, window_capture
 
 SIZES = {"window": st.integers(4, 12), "stride": st.integers(1, 15)}

@@ -11,7 +11,7 @@ from makers import frames_of, periodic, rng, some_frames
 from reference import Profile, edges_of, facts_of, key_of, silence_of, windows_of
 
 from canids.frames.frames import Frames
-from canids.graphs.enroll import Sample, fit_profile, z_scores
+from canids.graphs.enroll import fit_profile
 from canids.graphs.profile import VehicleProfile
 from canids.graphs.readings import (
     GRAPH_FEATURES,
@@ -22,7 +22,8 @@ from canids.graphs.readings import (
     own_profiles,
     own_reading,
 )
-from canids.graphs.statistics import STATISTICS, node_statistics
+from canids.graphs.references import Sample
+from canids.graphs.statistics import STATISTICS, node_statistics, z_scores
 from canids.graphs.windows import WindowedCapture, window_capture
 
 WARMUP = 4

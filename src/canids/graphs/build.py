@@ -17,9 +17,10 @@ from canids.artifacts import write_json
 from canids.errors import DatasetError
 from canids.frames.frames import ATTACK_FREE, SYNTHESISED, Frames
 from canids.frames.parquet import read_frames
-from canids.graphs.enroll import Sample, fit_profile
+from canids.graphs.enroll import fit_profile
 from canids.graphs.profile import VehicleProfile, save_profile
 from canids.graphs.readings import Reading, known_reading, own_reading
+from canids.graphs.references import Sample
 from canids.graphs.splits import GUARD, ROLES, VALIDATION_ROLES, roles_at, split_blocks
 from canids.graphs.store import (
     EDGE_COLUMNS,
@@ -284,7 +285,7 @@ def _summary(
                 "attack_spans": c.facts["attack_spans"],
                 "windows": len(c.windows),
                 "attacked_windows": dict(Counter(c.attack_type[c.attacked].tolist())),
-                "frames_after_last_window": len(c.windows.key) - int(c.windows.last_frame[-1]) - 1,
+                "frames_after_last_window": len(c.windows.code) - int(c.windows.last_frame[-1]) - 1,
                 "known_profile": number in known,
                 "attacked_windows_by_role": _by_role(role[c.attacked]),
                 "windows_by_role": _by_role(role),

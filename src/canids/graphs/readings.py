@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from canids.graphs.enroll import Sample, fit_profile, fits, z_scores
+from canids.graphs.enroll import fit_profile, fits
 from canids.graphs.profile import VehicleProfile
-from canids.graphs.statistics import STATISTICS, node_statistics
+from canids.graphs.references import Sample
+from canids.graphs.statistics import STATISTICS, node_statistics, z_scores
 from canids.graphs.windows import WindowedCapture
 
 RAW = [STATISTICS.index(name) for name in (
@@ -50,7 +51,7 @@ class Reading:
 def empty_reading(capture: WindowedCapture) -> Reading:
     """The reading against no profile at all."""
     return Reading(
-        nodes=np.zeros((len(capture.node_key), len(NODE_FEATURES)), np.float32),
+        nodes=np.zeros((len(capture.node_code), len(NODE_FEATURES)), np.float32),
         edges=np.zeros((len(capture.edge_frames), len(EDGE_FEATURES)), np.float32),
         graphs=np.zeros((len(capture), len(GRAPH_FEATURES)), np.float32),
     )
@@ -95,7 +96,7 @@ def _read_into(reading: Reading, capture: WindowedCapture, profile: VehicleProfi
     begin, end = capture.node_start[first], capture.node_start[last]
     if begin == end:
         return
-    rows = profile.rows(capture.node_key[begin:end])
+    rows = capture.node_rows(profile, first, last)
     statistics = node_statistics(capture, profile, first, last)
     z = z_scores(statistics, profile, rows)
     unseen = rows == len(profile.key)
@@ -113,7 +114,7 @@ def _read_into(reading: Reading, capture: WindowedCapture, profile: VehicleProfi
     reading.graphs[first:last, 0] = 1
     reading.graphs[first:last, 1] = np.log(seconds) - profile.log_duration
     reading.graphs[first:last, 2] = _silence(
-        profile.rows(capture.key),
+        profile.rows(capture.ids)[capture.code],
         capture.timestamp,
         np.append(profile.longest, np.float32(np.inf)),
         capture.last_frame[first:last],

@@ -39,11 +39,13 @@ STATISTICS = (
 
 def frame_channels(capture: WindowedCapture, profile: VehicleProfile, frames: slice) -> np.ndarray:
     """(n, 6) float32 channels of some frames; 0 for an unseen ID, the interval NaN where an ID has no last frame."""
-    unseen = np.int32(len(profile.key))
-    previous = capture.previous_key[frames]
-    before = np.where(previous >= 0, profile.rows(np.maximum(previous, 0).astype(np.uint32)), unseen).astype(np.int32)
+    rows = profile.rows(capture.ids)
+    start, stop, _ = frames.indices(len(capture.code))
+    row = rows[capture.code[start:stop]]
+    previous = rows[capture.code[start - 1]] if start else len(profile.key)
+    before = np.concatenate([[previous], row[:-1]])[: len(row)].astype(np.int32)
     return _frame_channels(
-        profile.rows(capture.key[frames]),
+        row,
         before,
         capture.log_interval[frames],
         capture.repeats[frames],
@@ -64,7 +66,7 @@ def node_statistics(capture: WindowedCapture, profile: VehicleProfile, first: in
     if begin == end:
         return np.zeros((0, len(STATISTICS)), np.float32)
     frames = slice(first * capture.stride, (last - 1) * capture.stride + capture.window)
-    rows = profile.rows(capture.node_key[begin:end])
+    rows = capture.node_rows(profile, first, last)
     usual = np.append(profile.share, np.nan)[rows]
     statistics = _node_statistics(
         frame_channels(capture, profile, frames),
@@ -76,6 +78,15 @@ def node_statistics(capture: WindowedCapture, profile: VehicleProfile, first: in
     statistics[:, 0] = np.log(capture.node_frames[begin:end] / capture.window / usual)
     statistics[rows == len(profile.key)] = 0
     return statistics
+
+
+def z_scores(statistics: np.ndarray, profile: VehicleProfile, rows: np.ndarray) -> np.ndarray:
+    """(nodes, S) (statistic - centre) / spread of each node's ID; 0 for an unseen one."""
+    unseen = rows == len(profile.key)
+    known = np.where(unseen, 0, rows)
+    z = (statistics - profile.centre[known]) / profile.spread[known]
+    z[unseen] = 0
+    return z
 
 
 @njit(cache=True)

@@ -8,7 +8,9 @@ import numpy as np
 from numba import njit
 
 from canids.frames.frames import Frames
+from canids.graphs.profile import VehicleProfile
 
+STANDARD_IDS = 0x800
 EXTENDED = np.uint32(1 << 31)  # sets a 29-bit identifier apart from a standard one of the same number
 
 
@@ -21,21 +23,21 @@ class WindowedCapture:
 
     Attributes:
         timestamp: (n,) float64, s.
-        key: (n,) uint32, arbitration ID with ``EXTENDED`` set for 29-bit ones.
-        previous_key: (n,) int64, key of the frame before, -1 for the first.
+        ids: (K,) uint32, sorted keys: arbitration IDs, with ``EXTENDED`` set for 29-bit ones.
+        code: (n,) int32, index of each frame's ID in ``ids``.
         log_interval: (n,) float32, ln of the seconds since the ID's last frame; NaN for its first.
         repeats: (n,) int8, 1 where the payload equals the ID's last one, 0 where not, -1 for its first.
         bits, flips: (n,) uint64, the payload, and its exclusive or with the ID's last one (0 for its first).
         node_start: (w + 1,) int64, window w has the nodes ``node_start[w]:node_start[w + 1]``.
-        node_key: (nodes,) uint32. node_frames: (nodes,) uint8, frames of the node.
+        node_code: (nodes,) int32, index in ``ids``. node_frames: (nodes,) uint8, frames of the node.
         slot: (w, window) uint8, each frame's node, counted within its window.
         edge_start: (w + 1,) int64. edges: (2, edges) uint8, source and target node within the window.
         edge_frames: (edges,) uint8, how often the target followed the source.
     """
 
     timestamp: np.ndarray
-    key: np.ndarray
-    previous_key: np.ndarray
+    ids: np.ndarray
+    code: np.ndarray
     log_interval: np.ndarray
     repeats: np.ndarray
     bits: np.ndarray
@@ -43,7 +45,7 @@ class WindowedCapture:
     window: int
     stride: int
     node_start: np.ndarray
-    node_key: np.ndarray
+    node_code: np.ndarray
     node_frames: np.ndarray
     slot: np.ndarray
     edge_start: np.ndarray
@@ -52,6 +54,15 @@ class WindowedCapture:
 
     def __len__(self) -> int:
         return len(self.slot)
+
+    @property
+    def node_key(self) -> np.ndarray:
+        """(nodes,) uint32 key of each node."""
+        return self.ids[self.node_code]
+
+    def node_rows(self, profile: VehicleProfile, first: int, last: int) -> np.ndarray:
+        """(nodes,) int32 row in a profile of each node of windows ``first`` to ``last`` - 1."""
+        return profile.rows(self.ids)[self.node_code[self.node_start[first] : self.node_start[last]]]
 
     @property
     def first_frame(self) -> np.ndarray:
@@ -73,7 +84,7 @@ class WindowedCapture:
 
     def frames_of(self, windows: np.ndarray) -> np.ndarray:
         """(n,) bool, the frames that lie in one of some windows ((w,) bool)."""
-        inside = np.zeros(len(self.key), bool)
+        inside = np.zeros(len(self.code), bool)
         for offset in range(self.window):
             inside[self.first_frame[windows] + offset] = True
         return inside
@@ -82,9 +93,8 @@ class WindowedCapture:
 def window_capture(frames: Frames, window: int, stride: int) -> WindowedCapture:
     """Cut a capture into windows and list each window's nodes and edges."""
     key = np.where(frames.is_extended, frames.arbitration_id | EXTENDED, frames.arbitration_id).astype(np.uint32)
-    _, code = np.unique(key, return_inverse=True)
-    code = code.astype(np.int32)
-    codes = int(code.max()) + 1 if len(code) else 0
+    ids, code = _encode(key)
+    codes = len(ids)
     bits = np.ascontiguousarray(frames.payload).view(np.uint64).ravel()
     windows = max(0, (len(frames) - window) // stride + 1)
     log_interval, repeats, flips = _since_last(frames.timestamp, code, bits, frames.dlc, codes)
@@ -93,8 +103,8 @@ def window_capture(frames: Frames, window: int, stride: int) -> WindowedCapture:
     )
     return WindowedCapture(
         timestamp=frames.timestamp,
-        key=key,
-        previous_key=np.concatenate(([-1], key[:-1].astype(np.int64)))[: len(key)],
+        ids=ids,
+        code=code,
         log_interval=log_interval,
         repeats=repeats,
         bits=bits,
@@ -102,13 +112,23 @@ def window_capture(frames: Frames, window: int, stride: int) -> WindowedCapture:
         window=window,
         stride=stride,
         node_start=node_start,
-        node_key=key[node_frame],
+        node_code=code[node_frame],
         node_frames=node_frames,
         slot=slot,
         edge_start=edge_start,
         edges=edges,
         edge_frames=edge_frames,
     )
+
+
+def _encode(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted unique keys, and each key's index among them ((n,) int32)."""
+    if len(key) == 0 or key.max() >= STANDARD_IDS:
+        ids, code = np.unique(key, return_inverse=True)
+        return ids, code.astype(np.int32)
+    present = np.zeros(STANDARD_IDS, bool)
+    present[key] = True
+    return np.flatnonzero(present).astype(np.uint32), (np.cumsum(present) - 1).astype(np.int32)[key]
 
 
 @njit(cache=True)
