@@ -32,12 +32,32 @@ READING_DROPOUT = "chance that a training window loses one of its two readings; 
 
 
 @dataclass
+class Reading:
+    time_unit: str = setting(
+        "s", "unit of the logs' times, where the format does not fix it", choices=("s", "ms", "us", "ns")
+    )
+    channel: str | None = setting(None, "the only bus to read of logs of several, as they name it; null reads all")
+    columns: dict[str, str] = setting(
+        dict, "field (timestamp, arbitration_id, dlc, data_field, attack, attack_type): the tables' own column for it"
+    )
+    number_base: str = setting(
+        "auto", "IDs, and bytes in columns of their own, in tables", choices=("auto", "hex", "decimal")
+    )
+    frame_interval: float = setting(0.0, "time between frames of logs without times (s); 0 refuses them", 0.0, 10.0)
+    attack_intervals: str | None = setting(
+        None,
+        "file of the intervals whose frames are attacks, where logs carry no labels: CSV (capture, start, end; optional "
+        "arbitration_ids, kind), or ROAD's capture_metadata.json",
+    )
+
+
+@dataclass
 class Dataset:
     name: str = setting("", "name of the dataset, and of its folder under results/")
     title: str = setting("", "what the dataset is, in one line")
     source: str = setting("", "where to obtain it")
     licence: str = setting("", "its licence")
-    folder: str = setting("", "captures lie in <folder>/<scenario>/<capture>.csv[.gz]")
+    folder: str = setting("", "captures lie in <folder>/<scenario>/<capture>.<suffix of a format>[.gz …]")
     simulated: bool = setting(False, "made by `canids simulate` rather than obtained")
     train: list[str] = setting(list, "scenarios to train on")
     test: list[str] = setting(list, "scenarios to test on")
@@ -45,6 +65,7 @@ class Dataset:
     vehicles: dict[str, str] = setting(dict, "vehicle: glob over <scenario>/<capture>; the first that fits")
     attacks: dict[str, str] = setting(dict, "attack type: glob over <scenario>/<capture>; the first that fits")
     attack_spans: str | None = setting(None, "CSV with spans of attacks that label no frame (suppression)")
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass
@@ -167,7 +188,7 @@ class Fusion:
 
 @dataclass
 class Evaluation:
-    false_alarm_rate: float = setting(1e-3, "share of attack-free windows that may alarm, for thresholds", 1e-7, 0.5)
+    tolerance: float = setting(0.02, "validation F1s that differ by less are equally good", 0.0, 0.5)
 
 
 @dataclass

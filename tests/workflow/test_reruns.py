@@ -25,7 +25,7 @@ TRAINING = {"train_vgae": 1, "train_gat": 1, "distill_vgae": 1, "distill_gat": 1
         ("models.gat.curriculum.refresh=2", {"train_gat": 1, "distill_gat": 1, **BOTH}),
         ("models.vgae.beta=0.02", {**TRAINING, **BOTH}),
         ("fusion.gamma=0.8", {"train_fusion": 2, "evaluate_scale": 2, "report": 1}),
-        ("evaluation.false_alarm_rate=0.01", {"evaluate_scale": 2, "report": 1}),
+        ("evaluation.tolerance=0.01", {"evaluate_scale": 2, "report": 1}),
         ("graph.block=20", {"graphs": 1, **TRAINING, **BOTH}),
     ],
 )

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from canids.artifacts import atomic_path, write_json
 from canids.errors import DatasetError
 from canids.evaluation.metrics import window_metrics
-from canids.evaluation.thresholds import logit, threshold_for
+from canids.evaluation.thresholds import logit, operating_point
 from canids.fusion.agent import play
 from canids.fusion.environment import ALPHAS, STATE_SIZE, windows_of
 from canids.fusion.states import FusionStates, load_states
@@ -32,16 +32,18 @@ def evaluate(states_file: Path, fusion: Path, evaluation: DictConfig, out: Path)
 
     Raises:
         ArtifactError, CheckpointError: an input is missing or does not fit.
-        DatasetError: no attack-free window is left to set a threshold on.
+        DatasetError: the windows that calibrate hold one class only.
     """
     states = load_states(states_file)
     scores = score_windows(states, fusion)
-    calibrate = states.of_role("calibrate") & (states.label == 0)
-    if not calibrate.any():
-        raise DatasetError(f"{states_file}: no attack-free window to set thresholds on; more captures are needed")
+    calibrate = states.of_role("calibrate")
+    if len(np.unique(states.label[calibrate])) < 2:
+        raise DatasetError(
+            f"{states_file}: the windows that calibrate hold one class only, so no threshold can be set; "
+            "more captures or a smaller graph.block are needed"
+        )
     thresholds = {
-        # A window that is more likely attack-free than not is no alarm, however rare its score.
-        name: max(threshold_for(scores.filter(pl.Series(calibrate))[name].to_numpy(), evaluation.false_alarm_rate), 0.0)
+        name: operating_point(scores[name].to_numpy()[calibrate], states.label[calibrate], evaluation.tolerance)
         for name in DETECTORS
     }
     scores = scores.with_columns((pl.col(name) > thresholds[name]).alias(f"{name}_alarm") for name in DETECTORS)
@@ -49,7 +51,7 @@ def evaluate(states_file: Path, fusion: Path, evaluation: DictConfig, out: Path)
     metrics = {
         "scale": config.scale,
         "seed": config.seed,
-        "false_alarm_rate": evaluation.false_alarm_rate,
+        "tolerance": evaluation.tolerance,
         "thresholds": thresholds,
         "table": _table(scores.filter(pl.col("role") == "test"), thresholds),
         "validation": _table(scores.filter(pl.col("role") == "calibrate"), thresholds, by_capture=False),

@@ -65,11 +65,16 @@ def gather(store: GraphStore, windows: torch.Tensor) -> GraphBatch:
     edge_index, edge_start = ranges(store.edge_start, windows)
     graph = torch.arange(len(windows), device=windows.device)
     batch = torch.repeat_interleave(graph, node_start.diff())
-    offset = torch.repeat_interleave(node_start[:-1], edge_start.diff())
+    # Written in place: half-precision rows are converted as they are copied, and never concatenated.
+    x = torch.empty((len(node_index), NODE_INPUTS), device=windows.device)
+    x[:, : len(NODE_COLUMNS)] = store.nodes.index_select(0, node_index)
+    x[:, len(NODE_COLUMNS) :] = store.graph_features.index_select(0, windows).float().index_select(0, batch)
+    edges = store.edges.index_select(1, edge_index).long()
+    edges += torch.repeat_interleave(node_start[:-1], edge_start.diff())
     return GraphBatch(
-        x=torch.cat([store.nodes[node_index], store.graph_features[windows][batch]], dim=1).float(),
-        edge_index=store.edges[:, edge_index].long() + offset,
-        edge_attr=store.edge_features[edge_index].float(),
+        x=x,
+        edge_index=edges,
+        edge_attr=store.edge_features.index_select(0, edge_index).float(),
         batch=batch,
         node_start=node_start,
         y=store.label[windows],

@@ -25,7 +25,7 @@ class Evaluation:
 
     scale: str
     seed: int
-    false_alarm_rate: float
+    tolerance: float
     thresholds: dict[str, float]
     table: list[dict[str, Any]]
     validation: list[dict[str, Any]]
@@ -50,7 +50,7 @@ def read_metrics(evaluations: Sequence[Path]) -> list[dict[str, Any]]:
         raise ArtifactError("no evaluation to report on; run snakemake evaluate")
     read = [{**read_json(folder / "metrics.json"), "folder": folder} for folder in evaluations]
     for metrics in read:
-        needed = ("scale", "seed", "false_alarm_rate", "thresholds", "table", "validation")
+        needed = ("scale", "seed", "tolerance", "thresholds", "table", "validation")
         lacks = [key for key in needed if key not in metrics]
         if lacks:
             raise ArtifactError(f"{metrics['folder']}/metrics.json: lacks {', '.join(lacks)}; evaluate again")

@@ -107,7 +107,7 @@ def detection(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
         ],
         "validation": tidy(metrics, "validation"),
         "thresholds": {(m["scale"], m["seed"], name): t for m in metrics for name, t in m["thresholds"].items()},
-        "false_alarm_rates": sorted({m["false_alarm_rate"] for m in metrics}),
+        "tolerances": sorted({m["tolerance"] for m in metrics}),
     }
 
 
