@@ -17,6 +17,7 @@ from canids.artifacts import write_json
 from canids.errors import DatasetError
 from canids.frames.frames import ATTACK_FREE, SYNTHESISED, Frames
 from canids.frames.parquet import read_frames
+from canids.graphs.check import check_splits
 from canids.graphs.enroll import fit_profile
 from canids.graphs.profile import VehicleProfile, save_profile
 from canids.graphs.readings import Reading, known_reading, own_reading
@@ -85,6 +86,7 @@ def build_graphs(parquets: Sequence[Path], train: Sequence[str], graph: DictConf
 
     Raises:
         DatasetError: a capture is too short for a window, or nothing is left to train on.
+        ArtifactError: windows of two roles share frames.
     """
     captures = [_load(path, graph) for path in track(parquets, "windows")]
     training, duplicates = _once([c for c in captures if c.facts["scenario"] in [*train, SYNTHESISED]])
@@ -108,21 +110,25 @@ def build_graphs(parquets: Sequence[Path], train: Sequence[str], graph: DictConf
         for number, (capture, role) in enumerate(track(list(zip(used, roles, strict=True)), "graphs"))
     ]
     parts = {"train": [ROLES.index("train")], "val": list(VALIDATION_ROLES)}
+    written = []
     for part, wanted in parts.items():
         chosen = [s.select(_where(s, wanted)) for s in stores[: len(training)]]
         if not any(len(s) for s in chosen):
             raise DatasetError(
                 f"no window is left for {part}; more or longer captures, or a smaller graph.block, are needed"
             )
-        save_store(out / f"{part}.safetensors", concatenate(chosen))
+        written.append(out / f"{part}.safetensors")
+        save_store(written[-1], concatenate(chosen))
     for scenario in dict.fromkeys(c.facts["scenario"] for c in testing):
         chosen = [s for s, c in zip(stores, used, strict=True) if c.facts["scenario"] == scenario]
-        save_store(out / f"{scenario}.safetensors", concatenate(chosen))
+        written.append(out / f"{scenario}.safetensors")
+        save_store(written[-1], concatenate(chosen))
     for vehicle in dict.fromkeys(c.vehicle for c in training):
         mine = _reference_captures(training, vehicle, without=None)
         if mine:
             save_profile(profiles / vehicle, _fit(mine), vehicle, [c.key for c in mine])
     write_json(out / "graphs.json", _summary(used, roles, stores, duplicates, known, graph))
+    check_splits(written, out / "graphs.json")
 
 
 def _load(path: Path, graph: DictConfig) -> LabelledCapture:
@@ -281,6 +287,7 @@ def _summary(
         "captures": {
             c.key: {
                 "vehicle": c.vehicle,
+                "recording": c.recording,
                 "attack_type": c.facts["attack_type"],
                 "attack_spans": c.facts["attack_spans"],
                 "windows": len(c.windows),
