@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numba import njit
 
 from canids.graphs.profile import VehicleProfile
-from canids.graphs.references import Sample, fit_references, sorted_quantile
+from canids.graphs.references import Sample, SortedByRow, fit_references
 from canids.graphs.statistics import STATISTICS, node_statistics, z_scores
 from canids.graphs.windows import WindowedCapture
 
@@ -113,9 +112,8 @@ def _centre_and_spread(profile: VehicleProfile, measured: list) -> tuple[np.ndar
         return profile.centre, profile.spread
     rows = profile.rows(np.concatenate([key for key, _ in measured]))
     statistics = np.concatenate([each for _, each in measured])
-    order = np.argsort(rows, kind="stable")
-    bounds = np.searchsorted(rows[order], np.arange(len(profile.key) + 1))
-    centre, spread = _by_id(statistics[order], bounds)
+    known = rows < len(profile.key)
+    centre, spread = _by_id(rows[known], statistics[known], len(profile.key))
     unmeasured = np.isnan(centre[:, 0])
     if unmeasured.all():
         return profile.centre, profile.spread
@@ -125,27 +123,22 @@ def _centre_and_spread(profile: VehicleProfile, measured: list) -> tuple[np.ndar
     return centre, np.maximum(spread, floor)
 
 
-@njit(cache=True)
-def _by_id(statistics, bounds):
+def _by_id(rows: np.ndarray, statistics: np.ndarray, ids: int) -> tuple[np.ndarray, np.ndarray]:
     """Median and spread (ids, S) of each ID's statistics; NaN where it has too few windows.
 
     Skewed statistics (maxima, surprises) have quiet medians, so the tails' reach counts as well as the MAD. The fewer
     windows were measured, the less is known of them.
     """
-    ids, width = len(bounds) - 1, statistics.shape[1]
-    centre = np.full((ids, width), np.nan, np.float32)
-    spread = np.full((ids, width), np.nan, np.float32)
-    for k in range(ids):
-        n = bounds[k + 1] - bounds[k]
-        if n < FEWEST_WINDOWS:
-            continue
-        for s in range(width):
-            values = np.sort(statistics[bounds[k] : bounds[k + 1], s].copy())
-            middle = sorted_quantile(values, 0.5)
-            reach = max(sorted_quantile(values, 0.98) - middle, middle - sorted_quantile(values, 0.02)) / 2.05
-            deviation = 1.4826 * sorted_quantile(np.sort(np.abs(values - middle)), 0.5)
-            centre[k, s] = middle
-            spread[k, s] = max(deviation, reach) * (1 + 2 / np.sqrt(n))
+    n = np.bincount(rows, minlength=ids)
+    centre, spread = np.empty((2, ids, statistics.shape[1]), np.float32)
+    for s, values in enumerate(np.ascontiguousarray(statistics.T)):
+        by_row = SortedByRow.of(rows, values, ids)
+        low, middle, high = (by_row.quantile(q) for q in (0.02, 0.5, 0.98))
+        deviation = 1.4826 * SortedByRow.of(rows, np.abs(values - middle[rows]), ids).quantile(0.5)
+        centre[:, s] = middle
+        spread[:, s] = np.maximum(deviation, np.maximum(high - middle, middle - low) / 2.05)
+    spread *= 1 + 2 / np.sqrt(np.maximum(n, 1))[:, None]
+    centre[n < FEWEST_WINDOWS] = np.nan
     return centre, spread
 
 

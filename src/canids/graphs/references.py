@@ -48,7 +48,7 @@ def fit_references(samples: Sequence[Sample]) -> VehicleProfile:
         for name in ("log_interval", "repeats", "bits", "flips")
     }
     repeats, flipped, set_ = _count_payloads(rows, column["repeats"], column["bits"], column["flips"], len(key))
-    limits = _interval_limits(*_by_row(rows, len(key)), column["log_interval"])
+    limits = _interval_limits(rows, column["log_interval"], len(key))
     follows = repeats.sum(axis=1)
     seconds = np.concatenate([s.capture.seconds()[s.windows] for s in samples])
     return VehicleProfile(
@@ -76,12 +76,6 @@ def _before(codes: np.ndarray, capture: WindowedCapture, frames: np.ndarray) -> 
     return np.where(frames > 0, codes[capture.code[np.maximum(frames - 1, 0)]], -1)
 
 
-def _by_row(rows: np.ndarray, ids: int) -> tuple[np.ndarray, np.ndarray]:
-    """An order that sorts frames by row, and where each row begins in it ((ids + 1,))."""
-    order = np.argsort(rows.astype(np.uint16), kind="stable")
-    return order, np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=ids + 1))])[: ids + 1]
-
-
 @njit(cache=True)
 def _count_payloads(rows, repeats, bits, flips, ids):
     """Per ID: changed and repeated payloads (ids, 2), changed bits and set bits (ids, 64)."""
@@ -105,40 +99,66 @@ def _count_payloads(rows, repeats, bits, flips, ids):
     return repeated, flipped, set_
 
 
-@njit(cache=True)
-def sorted_quantile(values, q):
-    """Quantile of sorted values, interpolated linearly."""
-    at = q * (len(values) - 1)
-    low = int(np.floor(at))
-    high = min(low + 1, len(values) - 1)
-    return values[low] + (at - low) * (values[high] - values[low])
+@dataclass(frozen=True)
+class SortedByRow:
+    """Values grouped by row and sorted within each: row k has ``values[start[k]:start[k + 1]]``."""
+
+    values: np.ndarray
+    start: np.ndarray
+
+    @classmethod
+    def of(cls, rows: np.ndarray, values: np.ndarray, count: int) -> SortedByRow:
+        """Sort (n,) float32 values of (n,) rows below ``count``; NaN are left out.
+
+        Row and value make one integer that sorts like the pair, which is many times faster than a sort for each row.
+        """
+        there = ~np.isnan(values)
+        rows, bits = rows[there].astype(np.uint64), values[there].view(np.uint32)
+        ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+        key = (rows << np.uint64(32)) | ordered
+        key.sort()
+        ordered = key.astype(np.uint32)
+        bits = np.where(ordered >> 31, ordered ^ np.uint32(1 << 31), ~ordered)
+        start = np.concatenate([[0], np.cumsum(np.bincount(rows.astype(np.int64), minlength=count))])
+        return cls(bits.view(np.float32), start)
+
+    def counts(self) -> np.ndarray:
+        """(count,) values in each row."""
+        return np.diff(self.start)
+
+    def quantile(self, q: float) -> np.ndarray:
+        """(count,) quantile of each row, interpolated linearly; NaN where a row is empty."""
+        n = self.counts()
+        at = q * np.maximum(n - 1, 0)
+        low = np.floor(at).astype(np.int64)
+        first = np.minimum(self.start[:-1] + low, max(len(self.values) - 1, 0))
+        second = np.minimum(first + (low + 1 < n), max(len(self.values) - 1, 0))
+        if not len(self.values):
+            return np.full(len(n), np.nan, np.float32)
+        value = self.values[first] + (at - low) * (self.values[second] - self.values[first])
+        return np.where(n > 0, value, np.nan).astype(np.float32)
 
 
-@njit(cache=True)
-def _interval_limits(order, bounds, log_interval):
+def _interval_limits(rows: np.ndarray, log_interval: np.ndarray, ids: int) -> np.ndarray:
     """(5, ids) median, MAD, shortest and longest usual ln interval, and whether the ID is narrow.
 
     What a few frames show is widened by 1.5/√(n/10): the fewer were seen, the further the true extremes may lie.
     """
-    ids = len(bounds) - 1
-    limits = np.zeros((5, ids), np.float32)
-    for k in range(ids):
-        intervals = log_interval[order[bounds[k] : bounds[k + 1]]]
-        intervals = np.sort(intervals[~np.isnan(intervals)])
-        n = len(intervals)
-        if n == 0:
-            limits[2, k], limits[3, k] = -np.inf, np.inf
-            continue
-        median = sorted_quantile(intervals, 0.5)
-        mad = sorted_quantile(np.sort(np.abs(intervals - median)), 0.5)
-        margin = 1.5 / np.sqrt(n / 10)
-        narrow = mad < NARROW and n >= NARROW_FRAMES
-        shortest = intervals[0] - margin
-        if narrow:
-            shortest = max(sorted_quantile(intervals, 0.01), median - 6 * mad - 0.1)
-        limits[0, k], limits[1, k], limits[2, k] = median, mad, shortest
-        limits[3, k], limits[4, k] = intervals[-1] + margin, narrow
-    return limits
+    inside = rows < ids
+    rows, log_interval = rows[inside], log_interval[inside]
+    intervals = SortedByRow.of(rows, log_interval, ids)
+    n = intervals.counts()
+    median = np.nan_to_num(intervals.quantile(0.5))
+    mad = np.nan_to_num(SortedByRow.of(rows, np.abs(log_interval - median[rows]), ids).quantile(0.5))
+    margin = 1.5 / np.sqrt(np.maximum(n, 1) / 10)
+    narrow = (mad < NARROW) & (n >= NARROW_FRAMES)
+    tight = np.maximum(intervals.quantile(0.01), median - 6 * mad - 0.1)
+    shortest = np.where(narrow, tight, intervals.quantile(0.0) - margin)
+    longest = intervals.quantile(1.0) + margin
+    unknown = n == 0
+    return np.stack(
+        [median, mad, np.where(unknown, -np.inf, shortest), np.where(unknown, np.inf, longest), narrow]
+    ).astype(np.float32)
 
 
 def _cost(count: np.ndarray, total: np.ndarray, outcomes: int) -> np.ndarray:

@@ -133,9 +133,11 @@ def load_store(path: Path) -> GraphStore:
 def store_of_arrays(**arrays: np.ndarray | tuple[str, ...]) -> GraphStore:
     """A store from numpy arrays, each converted to the type that it is kept in."""
     kept = {
-        "nodes": np.float16, "edge_features": np.float16, "graph_features": np.float16, "node_key": np.int64,
-        "edges": np.uint8, "node_start": np.int64, "edge_start": np.int64, "label": np.int64, "attack_type": np.int16,
-        "capture": np.int16, "role": np.int8, "position": np.int32, "start": np.float64, "end": np.float64,
+        "nodes": torch.float16, "edge_features": torch.float16, "graph_features": torch.float16,
+        "node_key": torch.int64, "edges": torch.uint8, "node_start": torch.int64, "edge_start": torch.int64,
+        "label": torch.int64, "attack_type": torch.int16, "capture": torch.int16, "role": torch.int8,
+        "position": torch.int32, "start": torch.float64, "end": torch.float64,
     }  # fmt: skip
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(arrays.pop(name), dtype)) for name, dtype in kept.items()}
+    # torch converts to half precision several times faster than numpy does.
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(arrays.pop(name))).to(dtype) for name, dtype in kept.items()}
     return GraphStore(**tensors, **arrays)
