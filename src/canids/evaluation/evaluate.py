@@ -42,8 +42,10 @@ def evaluate(states_file: Path, fusion: Path, evaluation: DictConfig, out: Path)
             f"{states_file}: the windows that calibrate hold one class only, so no threshold can be set; "
             "more captures or a smaller graph.block are needed"
         )
+    label, tolerance = states.label[calibrate], evaluation.tolerance
     thresholds = {
-        name: operating_point(scores[name].to_numpy()[calibrate], states.label[calibrate], evaluation.tolerance)
+        # A window that is more likely attack-free than not is no alarm.
+        name: max(operating_point(scores[name].to_numpy()[calibrate], label, tolerance), 0.0)
         for name in DETECTORS
     }
     scores = scores.with_columns((pl.col(name) > thresholds[name]).alias(f"{name}_alarm") for name in DETECTORS)
