@@ -39,7 +39,8 @@ def main() -> None:
         rates.append((ours, theirs, ours / theirs))
     ours, theirs, ratio = (statistics.median(column) for column in zip(*rates, strict=True))
     print(
-        f"{windows:,} graphs, batches of {BATCH}: gather {ours:,.0f} graphs/s, DataLoader {theirs:,.0f} graphs/s, ratio {ratio:.1f}"
+        f"{windows:,} graphs, batches of {BATCH}: gather {ours:,.0f} graphs/s, "
+        f"DataLoader {theirs:,.0f} graphs/s, ratio {ratio:.1f}"
     )
 
 

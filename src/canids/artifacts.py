@@ -74,7 +74,8 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, list | tuple | set):
         return [jsonable(each) for each in value]
     if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu().tolist()  # numpy knows no bfloat16
+        return jsonable(value)
     if isinstance(value, np.ndarray | np.generic):
         return jsonable(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+RESOURCES = (".j2", ".css")
 
 
 def code_digest(*modules: str) -> str:
@@ -25,7 +26,9 @@ def code_digest(*modules: str) -> str:
         path = _path(name)
         if path is None or name in sources:
             continue
-        sources[name] = path.read_bytes()
+        # What lies beside a module and is no module (a template, a style sheet) is part of it.
+        beside = sorted(each for suffix in RESOURCES for each in path.parent.glob(f"*{suffix}"))
+        sources[name] = b"".join(each.read_bytes() for each in [path, *beside])
         waiting += _imports(path)
     digest = hashlib.sha256()
     for name in sorted(sources):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 import warnings
@@ -70,7 +72,8 @@ def settings_of(given: dict[str, Any], config_folder: Path, starts: bool) -> Set
     code = {stage: code_digest(module) for stage, module in STAGES.items()}
     settings = Settings(config, overrides, code)
     frozen = {"config": OmegaConf.to_container(config), "overrides": overrides, "code": code}
-    path = Path(".snakemake/canids/settings.json").absolute()
+    name = hashlib.sha256(json.dumps(frozen, sort_keys=True).encode()).hexdigest()[:16]
+    path = Path(f".snakemake/canids/settings-{name}.json").absolute()
     write_json(path, frozen)
     os.environ[SETTINGS_VARIABLE] = str(path)
     return settings
@@ -90,7 +93,7 @@ def overrides_of(given: dict[str, Any]) -> list[str]:
     more = given.get("set", "")
     if not isinstance(more, str):
         raise ConfigError(f'set: given {more!r}, allowed: text such as set="models.gat.lr=1e-3 fusion.gamma=0.9"')
-    return [f"{key}={value}" for key, value in given.items() if key != "set"] + more.split()
+    return [f"{key}={value}" for key, value in given.items() if key != "set"] + shlex.split(more)
 
 
 @contextlib.contextmanager
@@ -122,7 +125,7 @@ def rule_graph(snakefile: Path, overrides: list[str]) -> str:
     """The workflow's rules and what depends on what, in graphviz's dot."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--rulegraph", "dot", "--quiet"]
     if overrides:
-        command += ["--config", f"set={' '.join(overrides)}"]
+        command += ["--config", f"set={shlex.join(overrides)}"]
     environment = {name: value for name, value in os.environ.items() if name != SETTINGS_VARIABLE}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:

@@ -114,5 +114,5 @@ class FusionEnvironment:
         return self.windows.runs[self.run, self.step_in_run]
 
     def _draw(self, count: int) -> torch.Tensor:
-        """Runs with a chance in proportion to their length, so that every window is played equally often."""
-        return torch.multinomial(self.length.float(), count, replacement=True, generator=self.generator)
+        """Runs, each as likely as any: a run is played to its end, so every window is played equally often."""
+        return torch.randint(len(self.length), (count,), generator=self.generator)

@@ -21,7 +21,12 @@ from canids.training.model_manager import ModelManager
 def save_model(
     folder: Path, model: nn.Module, config: dict[str, Any], metrics: dict[str, Any], history: list[dict[str, Any]]
 ) -> None:
-    """Write ``model.safetensors``, ``config.yaml``, ``metrics.json`` and ``history.csv``, the state dict last."""
+    """Write ``model.safetensors``, ``config.yaml``, ``metrics.json`` and ``history.csv``, the state dict last.
+
+    Raises:
+        CheckpointError: the model holds a value that is not finite; nothing is written.
+    """
+    ModelManager.verify_finite(model, folder / "model.safetensors")
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
     write_text(folder / "history.csv", pd.DataFrame(history).to_csv(index=False))
     write_json(folder / "metrics.json", {**metrics, "model": ModelManager.get_model_info(model)})

@@ -26,12 +26,22 @@ class ModelManager:
         Raises:
             CheckpointError: a tensor holds a value that is not finite; nothing is written.
         """
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-        for name, tensor in state.items():
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                raise CheckpointError(f"{path}: not written, {name} holds a value that is not finite")
+        ModelManager.verify_finite(model, path)
+        # Copies: safetensors refuses layers that share their weights.
+        state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
         with atomic_path(path) as beside:
             save_file(state, beside)
+
+    @staticmethod
+    def verify_finite(model: nn.Module, path: Path) -> None:
+        """Check that a model may be written.
+
+        Raises:
+            CheckpointError: a tensor holds a value that is not finite.
+        """
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise CheckpointError(f"{path}: not written, {name} holds a value that is not finite")
 
     @staticmethod
     def load_state_dict(model: nn.Module, path: Path) -> None:
