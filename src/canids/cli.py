@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -106,7 +107,34 @@ def ingest(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
         for capture in track(captures_of(config), "ingest"):
             where = {"scenario": capture.scenario, "capture": capture.name}
             parquet, record = (_path(config, p, **where) for p in (artifacts.FRAMES, artifacts.INGEST_RECORD))
-            ingest_capture(capture, parquet, record, spans, config.strict)
+            ingest_capture(capture, parquet, record, spans, config.strict, config.dataset.reading)
+
+
+@app.command()
+def inspect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="log files of any known format")],
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON, one object a file")] = False,
+    bitrate: Annotated[float, typer.Option(min=1.0, help="bit rate of the bus (kbit/s), for its load")] = 500.0,
+    channel: Annotated[str | None, typer.Option(help="the only bus to look at in a log of several")] = None,
+) -> None:
+    """Say what log files hold: format, frames, bus load, IDs, labels, and every irregularity."""
+    with _clear_errors():
+        from canids.frames.inspection import describe, inspect_capture
+        from canids.frames.reading import ReadOptions
+
+        failures = []
+        for path in files:
+            try:
+                facts = inspect_capture(path, 1000 * bitrate, ReadOptions(channel=channel))
+            except CanidsError as error:
+                failures.append(str(error))
+                continue
+            if as_json:
+                typer.echo(json.dumps(artifacts.jsonable(facts), allow_nan=False))
+            else:
+                typer.echo(f"{path}\n" + "\n".join(f"  {what:<42} {value}" for what, value in describe(facts)))
+        if failures:
+            raise CanidsError("\n".join(failures))
 
 
 @app.command()

@@ -33,20 +33,16 @@ READING_DROPOUT = "chance that a training window loses one of its two readings; 
 
 @dataclass
 class Reading:
-    time_unit: str = setting(
-        "s", "unit of the logs' times, where the format does not fix it", choices=("s", "ms", "us", "ns")
-    )
+    time_unit: str = setting("s", "unit of times that the format does not fix", choices=("s", "ms", "us", "ns"))
     channel: str | None = setting(None, "the only bus to read of logs of several, as they name it; null reads all")
     columns: dict[str, str] = setting(
         dict, "field (timestamp, arbitration_id, dlc, data_field, attack, attack_type): the tables' own column for it"
     )
-    number_base: str = setting(
-        "auto", "IDs, and bytes in columns of their own, in tables", choices=("auto", "hex", "decimal")
-    )
+    number_base: str = setting("auto", "of IDs, and of bytes in own columns", choices=("auto", "hex", "decimal"))
     frame_interval: float = setting(0.0, "time between frames of logs without times (s); 0 refuses them", 0.0, 10.0)
     attack_intervals: str | None = setting(
         None,
-        "file of the intervals whose frames are attacks, where logs carry no labels: CSV (capture, start, end; optional "
+        "file of intervals whose frames are attacks, for logs without labels: CSV (capture, start, end; optional "
         "arbitration_ids, kind), or ROAD's capture_metadata.json",
     )
 

@@ -25,6 +25,7 @@ from canids.progress import log_to_console
 from canids.provenance import code_digest
 
 SETTINGS_VARIABLE = "CANIDS_SETTINGS"
+OVERRIDES_VARIABLE = "CANIDS_OVERRIDES"
 STAGES = {
     "simulate": "canids.simulate.demo",
     "ingest": "canids.frames.ingest",
@@ -67,7 +68,8 @@ def settings_of(given: dict[str, Any], config_folder: Path, starts: bool) -> Set
     if not starts and SETTINGS_VARIABLE in os.environ:
         frozen = json.loads(Path(os.environ[SETTINGS_VARIABLE]).read_text())
         return Settings(OmegaConf.create(frozen["config"]), frozen["overrides"], frozen["code"])
-    overrides = overrides_of(given)
+    handed_over = os.environ.get(OVERRIDES_VARIABLE)
+    overrides = json.loads(handed_over) if handed_over else overrides_of(given)
     config = load_config(config_folder, overrides)
     code = {stage: code_digest(module) for stage, module in STAGES.items()}
     settings = Settings(config, overrides, code)
@@ -88,12 +90,16 @@ def overrides_of(given: dict[str, Any]) -> list[str]:
     """``--config`` as a dot-list.
 
     Raises:
-        ConfigError: ``set`` is no text.
+        ConfigError: ``set`` is no text, or a quote in it does not close.
     """
     more = given.get("set", "")
     if not isinstance(more, str):
         raise ConfigError(f'set: given {more!r}, allowed: text such as set="models.gat.lr=1e-3 fusion.gamma=0.9"')
-    return [f"{key}={value}" for key, value in given.items() if key != "set"] + shlex.split(more)
+    try:
+        words = shlex.split(more)
+    except ValueError as error:
+        raise ConfigError(f"set: given {more!r}, allowed: key=value words ({error})") from None
+    return [f"{key}={value}" for key, value in given.items() if key != "set"] + words
 
 
 @contextlib.contextmanager
@@ -124,9 +130,9 @@ def stage(job: Any) -> Iterator[None]:
 def rule_graph(snakefile: Path, overrides: list[str]) -> str:
     """The workflow's rules and what depends on what, in graphviz's dot."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--rulegraph", "dot", "--quiet"]
-    if overrides:
-        command += ["--config", f"set={shlex.join(overrides)}"]
     environment = {name: value for name, value in os.environ.items() if name != SETTINGS_VARIABLE}
+    # Not as words of the command: snakemake would parse them once more, and lists and blanks would not survive it.
+    environment[OVERRIDES_VARIABLE] = json.dumps(overrides)
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise CanidsError(f"{snakefile}: the rule graph cannot be drawn: {done.stderr.strip()[-500:]}")

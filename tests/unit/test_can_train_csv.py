@@ -1,4 +1,4 @@
-"""The reader of can-train-and-test CSV: what it reads, what it rejects line by line, what it refuses whole."""
+"""The can-train-and-test layout of CSV: what is read, what is rejected line by line, what is refused whole."""
 
 import gzip
 import re
@@ -9,7 +9,8 @@ import pytest
 from makers import frames_of
 
 from canids.errors import CaptureError
-from canids.frames.can_train_csv import Reading, read_can_train_csv
+from canids.frames.readers import read_capture
+from canids.frames.reading import Reading, ReadOptions
 from canids.simulate.capture_file import write_capture
 
 HEADER = b"timestamp,arbitration_id,data_field,attack\n"
@@ -24,7 +25,8 @@ REJECTED = {
     b"1\x00,123,00,0": "unreadable timestamp",
     b"1,12G,00,0": "ID not hexadecimal",
     b"1,,00,0": "ID not hexadecimal",
-    b"1,0x12,00,0": "ID not hexadecimal",
+    b"1,0x,00,0": "ID not hexadecimal",
+    b"1,0x0x12,00,0": "ID not hexadecimal",
     b"1,+12,00,0": "ID not hexadecimal",
     b"1,-12,00,0": "ID not hexadecimal",
     b"1,1_2,00,0": "ID not hexadecimal",
@@ -32,8 +34,9 @@ REJECTED = {
     b"1,20000000,00,0": "ID over 29 bits",
     b"1,12,zz,0": "payload not hexadecimal",
     b"1,12,+1,0": "payload not hexadecimal",
-    b"1,12,00 11,0": "payload not hexadecimal",
-    b'1,12,"00",0': "payload not hexadecimal",
+    b"1,12,00 1,0": "payload not hexadecimal",
+    b"1,12,0 0,0": "payload not hexadecimal",
+    b'1,12,"00,0': "payload not hexadecimal",
     b"1,12,0\xe9,0": "payload not hexadecimal",
     b"1,12,00\xa0,0": "payload not hexadecimal",
     b"1,12,00\x85,0": "payload not hexadecimal",
@@ -43,7 +46,7 @@ REJECTED = {
     b"1,12,00,2": "label neither 0 nor 1",
     b"1,12,00,": "label neither 0 nor 1",
     b"1,12,00,nan": "label neither 0 nor 1",
-    b"1,12,00,True": "label neither 0 nor 1",
+    b"1,12,00,yes": "label neither 0 nor 1",
     b"1,12,00": "wrong number of fields",
     b"1,12,00,0,5": "wrong number of fields",
     b"1;12;00;0": "wrong number of fields",
@@ -56,7 +59,7 @@ def read(tmp_path):
 
     def read(content: bytes, name: str = "capture.csv") -> Reading:
         (tmp_path / name).write_bytes(content)
-        return read_can_train_csv(tmp_path / name, "DoS")
+        return read_capture(tmp_path / name, ReadOptions(attack_type="DoS"))
 
     return read
 
@@ -105,7 +108,7 @@ class TestGoodLines:
     def test_a_file_written_for_the_demo_reads_back_as_it_was(self, tmp_path):
         frames = frames_of([1.0, 1.5, 2.25], [0x10, 0x10, 0x7FF], extended=[False, True, True], dlc=[0, 3, 8])
         write_capture(tmp_path / "capture.csv", frames)
-        read = read_can_train_csv(tmp_path / "capture.csv").frames
+        read = read_capture(tmp_path / "capture.csv").frames
         assert [*zip(read.arbitration_id, read.is_extended, read.dlc, strict=True)] == [
             *zip(frames.arbitration_id, frames.is_extended, frames.dlc, strict=True)
         ]
@@ -133,6 +136,13 @@ class TestGoodLines:
 
     def test_a_gzipped_file_reads_as_the_plain_one(self, read):
         assert rows(read(gzip.compress(HEADER + GOOD), "capture.csv.gz")) == rows(read(HEADER + GOOD))
+
+    def test_content_tells_what_a_file_is_packed_in(self, read):
+        assert rows(read(HEADER + GOOD, "capture.csv.gz")) == rows(read(HEADER + GOOD))
+
+    @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16"])
+    def test_a_byte_order_mark_tells_the_encoding(self, read, codec):
+        assert rows(read((HEADER + GOOD).decode().encode(codec))) == rows(read(HEADER + GOOD))
 
     def test_gzip_members_are_read_on_end(self, read):
         content = gzip.compress(HEADER + GOOD) + gzip.compress(GOOD)
@@ -189,7 +199,7 @@ class TestRefusedFiles:
 
     def test_a_missing_file_is_named(self, tmp_path):
         with pytest.raises(CaptureError, match=re.escape(f"{tmp_path / 'none.csv'}: there is no such file")):
-            read_can_train_csv(tmp_path / "none.csv")
+            read_capture(tmp_path / "none.csv")
 
     @pytest.mark.parametrize("name, content", [("a.csv", b""), ("a.csv.gz", b""), ("a.csv.gz", gzip.compress(b""))])
     def test_an_empty_file_is_called_empty(self, read, name, content):
@@ -200,22 +210,22 @@ class TestRefusedFiles:
         assert self.refusal(read, content).endswith("no line of data below the header")
 
     def test_a_missing_column_is_named_beside_those_found(self, read):
-        said = self.refusal(read, b"timestamp,arbitration_id,data_field,label\n1,1,,0\n")
-        assert "missing column attack (found: timestamp, arbitration_id, data_field, label)" in said
+        said = self.refusal(read, b"timestamp,arbitration_id,signal,attack\n1,1,,0\n")
+        assert "missing column data_field (found: timestamp, arbitration_id, signal, attack)" in said
 
     def test_several_missing_columns_are_named(self, read):
-        assert "missing columns data_field, attack (" in self.refusal(read, b"timestamp,arbitration_id\n1,1\n")
+        assert "missing columns arbitration_id, data_field (" in self.refusal(read, b"timestamp,attack\n1,1\n")
 
     def test_a_doubled_column_is_named(self, read):
         said = self.refusal(read, b"timestamp,arbitration_id,data_field,attack,attack\n1,1,,0,0\n")
         assert "column attack stands in the header twice" in said
 
-    @pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
-    def test_utf_16_is_no_text_that_it_reads(self, read, codec):
-        assert "not a text file" in self.refusal(read, (HEADER + GOOD).decode().encode(codec))
+    @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+    def test_utf_16_without_a_byte_order_mark_is_called_that(self, read, codec):
+        assert "looks like UTF-16 without" in self.refusal(read, (HEADER + GOOD).decode().encode(codec))
 
-    def test_binary_garbage_is_no_text_that_it_reads(self, read):
-        assert "not a text file" in self.refusal(read, np.random.default_rng(1).bytes(5000))
+    def test_binary_garbage_is_called_that(self, read):
+        assert "a binary file of no known log format" in self.refusal(read, np.random.default_rng(1).bytes(5000))
 
     def test_a_file_whose_every_line_has_other_fields_says_so(self, read):
         assert "wrong number of fields" in _refusal_or_reasons(read, HEADER + b"1;12;00;0\n" * 3)
@@ -229,9 +239,6 @@ class TestRefusedFiles:
         content = gzip.compress(HEADER + GOOD * 100)
         assert "cannot be read" in self.refusal(read, content[:-8] + bytes(4) + content[-4:], "capture.csv.gz")
 
-    def test_a_plain_file_called_gz_is_refused(self, read):
-        assert "cannot be read" in self.refusal(read, HEADER + GOOD, "capture.csv.gz")
-
 
 def _refusal_or_reasons(read, content: bytes) -> str:
     try:
@@ -243,6 +250,7 @@ def _refusal_or_reasons(read, content: bytes) -> str:
 # What a line has to look like, in the plainest terms. Blanks are ASCII ones: other bytes are damage.
 BLANKS = b" \t\x0b\x0c"
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+LABEL = re.compile(rb"[01](\.0)?")
 IDENTIFIER = re.compile(rb"[0-9a-fA-F]+")
 PAYLOAD = re.compile(rb"([0-9a-fA-F]{2}){0,8}")
 LETTERS = b'0123456789abcdefABCDEF.,,,\n\n\r\t "+-_xe;\x00\x85\xa0\xe9\xff'
@@ -258,7 +266,7 @@ def slow_rows(content: bytes) -> tuple[list[tuple], int]:
         if len(fields) != 4:
             continue
         time, number, payload, label = fields
-        readable = NUMBER.fullmatch(time) and NUMBER.fullmatch(label) and float(label) in (0.0, 1.0)
+        readable = NUMBER.fullmatch(time) and LABEL.fullmatch(label)
         if readable and IDENTIFIER.fullmatch(number) and PAYLOAD.fullmatch(payload):
             frame = (float(time), int(number, 16), bytes.fromhex(payload.decode()), float(label) == 1.0)
             if np.isfinite(frame[0]) and frame[1] < 1 << 29:
@@ -303,7 +311,7 @@ def readings_of_mutations(tmp_path_factory) -> list[tuple[bytes, Reading]]:
         damaged = mutated(random, content)
         path.write_bytes(damaged)
         try:
-            readings.append((damaged, read_can_train_csv(path)))
+            readings.append((damaged, read_capture(path)))
         except CaptureError:
             continue
     return readings

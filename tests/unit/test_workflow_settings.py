@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
+from snakemake.cli import parse_config
 
 from canids import workflow
 from canids.errors import ConfigError, DatasetError
@@ -55,6 +56,11 @@ class TestOverrides:
     def test_a_set_that_is_no_text_is_refused_with_an_example(self, given):
         with pytest.raises(ConfigError, match=r"set: given .*allowed: text such as"):
             overrides_of({"set": given})
+
+    @pytest.mark.parametrize("text", ["data_root=it's", 'data_root="data', "'"])
+    def test_a_quote_that_does_not_close_is_refused(self, text):
+        with pytest.raises(ConfigError, match="set: given"):
+            overrides_of({"set": text})
 
     @pytest.mark.parametrize("given", [{"seeds": ["1", "2"]}, {"data_root": "/my data"}, {"set": "seeds=[1,2]"}])
     def test_they_are_understood(self, folder, given):
@@ -148,14 +154,17 @@ class TestRuleGraph:
             {"dataset": "hcrl_sa", "set": "graph.window=60"},
             {"seeds": ["1", "2"]},
             {"data_root": "/my data"},
+            {"data_root": "/my data", "set": "graph.window=60"},
+            {"set": "dataset.train=[a,b]"},
         ],
     )
-    def test_it_is_drawn_with_the_runs_own_settings(self, called, folder, given):
-        rule_graph(Path("Snakefile"), overrides_of(given))
-        arguments = called[0][0]
-        handed = dict(word.split("=", 1) for word in arguments[arguments.index("--config") + 1 :])
-        one, other = (settings_of(each, folder, starts=True) for each in (given, handed))
-        assert plain(one) == plain(other)
+    def test_it_is_drawn_with_the_runs_own_settings(self, called, folder, monkeypatch, given):
+        started = settings_of(given, folder, starts=True)
+        rule_graph(Path("Snakefile"), started.overrides)
+        command, options = called[0]
+        words = command[command.index("--config") + 1 :] if "--config" in command else []
+        monkeypatch.setattr(os, "environ", dict(options["env"]))
+        assert plain(settings_of(parse_config(words), folder, starts=True)) == plain(started)
 
     def test_it_does_not_inherit_the_runs_settings_file(self, called, monkeypatch):
         monkeypatch.setenv(SETTINGS_VARIABLE, "somewhere")

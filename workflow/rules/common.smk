@@ -81,6 +81,11 @@ def attack_spans():
     return [CONFIG.dataset.attack_spans] if CONFIG.dataset.attack_spans else []
 
 
+def attack_intervals():
+    intervals = CONFIG.dataset.reading.attack_intervals
+    return [intervals] if intervals else []
+
+
 def curriculum_guide():
     """The teacher VGAE, where the GAT's mode needs it."""
     if CONFIG.models.gat.mode == "curriculum":

@@ -28,6 +28,7 @@ rule ingest:
     input:
         source=source_of,
         attack_spans=attack_spans(),
+        attack_intervals=attack_intervals(),
     output:
         frames=FRAMES,
         record=INGEST_RECORD,
@@ -43,6 +44,7 @@ rule ingest:
         vehicle=lambda w: capture_of(w).vehicle,
         attack_type=lambda w: capture_of(w).attack_type,
         strict=CONFIG.strict,
+        reading=section(CONFIG, "dataset.reading")["dataset.reading"],
         code=CODE["ingest"],
     message:
         "ingest {wildcards.scenario}/{wildcards.capture}"

@@ -20,4 +20,5 @@ with stage(snakemake):
         record=Path(snakemake.output.record),
         attack_spans=next(map(Path, snakemake.input.attack_spans), None),
         strict=snakemake.params.strict,
+        reading_settings=snakemake.params.reading,
     )

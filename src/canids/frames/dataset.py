@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 
 from canids.errors import DatasetError
 from canids.frames.frames import ATTACK_FREE
-
-SUFFIXES = (".csv", ".csv.gz")
+from canids.frames.opening import PACKED_SUFFIXES
+from canids.frames.readers import SUFFIXES, capture_name
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,14 @@ def captures_on_disk(dataset: DictConfig) -> list[Capture]:
         )
     sources = []
     for scenario in [*dataset.train, *dataset.test]:
-        found = sorted(p for p in (folder / scenario).glob("*") if p.name.endswith(SUFFIXES))
+        found = [(path, capture_name(path)) for path in sorted((folder / scenario).glob("*"))]
+        found = [(path, name) for path, name in found if name]
         if not found:
             raise DatasetError(
-                f"{folder / scenario}: no capture ({' or '.join('*' + s for s in SUFFIXES)}) in this scenario of "
-                f"dataset '{dataset.name}'"
+                f"{folder / scenario}: no capture (*{', *'.join(SUFFIXES)}, also packed: {', '.join(PACKED_SUFFIXES)}) "
+                f"in this scenario of dataset '{dataset.name}'"
             )
-        sources += [(f"{scenario}/{_name(path)}", path) for path in found]
+        sources += [(f"{scenario}/{name}", path) for path, name in found]
     return describe_captures(dataset, sources)
 
 
@@ -75,10 +76,6 @@ def describe_captures(dataset: DictConfig, sources: Iterable[tuple[str, Path]]) 
                 f"dataset '{dataset.name}': dataset.captures={list(dataset.captures)} leaves no capture to {role}"
             )
     return list(captures.values())
-
-
-def _name(path: Path) -> str:
-    return next(path.name.removesuffix(s) for s in reversed(SUFFIXES) if path.name.endswith(s))
 
 
 def _first_fit(key: str, globs: DictConfig) -> str | None:

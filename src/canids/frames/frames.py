@@ -35,10 +35,12 @@ class Frames:
         arbitration_id: (n,) uint32.
         is_extended: (n,) bool, 29-bit identifiers.
         dlc: (n,) uint8, payload bytes.
-        payload: (n, 8) uint8, zero-padded.
+        payload: (n, 8) uint8, zero-padded; the first 8 bytes of a longer one.
         attack: (n,) bool, injected frames.
         attack_type: (n,) int8, index into ``attack_types``; meaningful where ``attack`` holds.
         attack_types: names of the attack types.
+        payload_fd: (n, 64) uint8, zero-padded, the whole payloads where some frame has more than 8 bytes (CAN FD);
+            None where no frame has.
     """
 
     timestamp: np.ndarray
@@ -49,6 +51,7 @@ class Frames:
     attack: np.ndarray
     attack_type: np.ndarray
     attack_types: tuple[str, ...] = (ATTACK_FREE,)
+    payload_fd: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.timestamp)
@@ -56,7 +59,9 @@ class Frames:
     def take(self, index: np.ndarray | slice) -> Frames:
         """The frames at an index, mask or slice."""
         columns = ("timestamp", "arbitration_id", "is_extended", "dlc", "payload", "attack", "attack_type")
-        return replace(self, **{name: getattr(self, name)[index] for name in columns})
+        taken = {name: getattr(self, name)[index] for name in columns}
+        long = self.payload_fd
+        return replace(self, **taken, payload_fd=None if long is None else long[index])
 
     def sorted_by_time(self) -> tuple[Frames, int]:
         """The frames in time order (stable), and how many came before their predecessor."""

@@ -5,22 +5,33 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from canids.artifacts import write_json
 from canids.errors import CaptureError
+from canids.frames.attack_intervals import intervals_of_file, label_by_intervals
 from canids.frames.attack_spans import spans_of_file, spans_of_labels
-from canids.frames.can_train_csv import Reading, read_can_train_csv
 from canids.frames.dataset import Capture
 from canids.frames.frames import Frames
 from canids.frames.parquet import write_frames
+from canids.frames.readers import read_capture
+from canids.frames.reading import ERROR_FRAME, REMOTE_FRAME, Reading, ReadOptions
 
 logger = logging.getLogger(__name__)
 
 
-def ingest(capture: Capture, parquet: Path, record: Path, attack_spans: Path | None, strict: bool) -> None:
+def ingest(
+    capture: Capture,
+    parquet: Path,
+    record: Path,
+    attack_spans: Path | None,
+    strict: bool,
+    reading_settings: Mapping[str, Any] | None = None,
+) -> None:
     """Read a capture's log file and write its frame table and its ingest record.
 
     Args:
@@ -28,13 +39,18 @@ def ingest(capture: Capture, parquet: Path, record: Path, attack_spans: Path | N
         parquet, record: the files to write.
         attack_spans: CSV with spans of attacks that label no frame, or None.
         strict: refuse a file with a line that cannot be read.
+        reading_settings: the dataset's section ``reading``; None for its defaults.
 
     Raises:
         CaptureError: the file cannot be read, holds no frame, or has a bad line under ``strict``.
     """
-    reading = read_can_train_csv(capture.source, capture.attack_type)
+    settings = dict(reading_settings or {})
+    intervals = settings.pop("attack_intervals", None)
+    reading = read_capture(capture.source, ReadOptions(attack_type=capture.attack_type, **settings))
     _check(reading, capture.source, strict)
     frames, steps_back = reading.frames.sorted_by_time()
+    if intervals:
+        frames = label_by_intervals(frames, intervals_of_file(Path(intervals), capture.name), capture.attack_type)
     listed = spans_of_file(attack_spans, capture.key) if attack_spans else []
     spans = spans_of_labels(frames) or listed
     facts = {
@@ -43,21 +59,30 @@ def ingest(capture: Capture, parquet: Path, record: Path, attack_spans: Path | N
         "vehicle": capture.vehicle,
         "attack_type": capture.attack_type,
         "source": capture.source.name,
-        "source_sha256": hashlib.sha256(capture.source.read_bytes()).hexdigest(),
+        "source_sha256": _file_sha256(capture.source),
         "content_sha256": content_sha256(frames),
+        "format": reading.format,
         "lines": reading.lines,
         "frames": len(frames),
+        "error_frames": reading.left_out.get(ERROR_FRAME, 0),
+        "remote_frames": reading.left_out.get(REMOTE_FRAME, 0),
+        "left_out": reading.left_out,
         "rejected": reading.rejected,
         "rejected_examples": [{"line": line, "reason": why, "text": text} for line, why, text in reading.examples],
         "steps_back_in_time": steps_back,
+        "channels": reading.channels,
+        "notes": list(reading.notes),
         "duration_s": float(frames.timestamp[-1] - frames.timestamp[0]),
         "arbitration_ids": len(np.unique(frames.arbitration_id)),
+        "labelled": reading.labelled or bool(intervals),
         "attack_frames": int(frames.attack.sum()),
         "attack_spans": [dataclasses.asdict(span) for span in spans],
     }
     logger.info("%s: %d frames, %d lines rejected", capture.key, len(frames), sum(reading.rejected.values()))
     for reason, count in reading.rejected.items():
         logger.warning("%s: %d lines rejected: %s", capture.source, count, reason)
+    for note in reading.notes:
+        logger.warning("%s: %s", capture.source, note)
     write_frames(parquet, frames, facts)
     write_json(record, facts)
 
@@ -67,7 +92,14 @@ def content_sha256(frames: Frames) -> str:
     digest = hashlib.sha256()
     for column in (frames.timestamp, frames.arbitration_id, frames.is_extended, frames.dlc, frames.payload):
         digest.update(np.ascontiguousarray(column))
+    if frames.payload_fd is not None:
+        digest.update(np.ascontiguousarray(frames.payload_fd))
     return digest.hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check(reading: Reading, source: Path, strict: bool) -> None:
@@ -77,5 +109,5 @@ def _check(reading: Reading, source: Path, strict: bool) -> None:
             f"{source}, line {line}: {why}: {text[:80]!r}; mend it, or set strict=false to skip such lines"
         )
     if len(reading.frames) == 0:
-        reasons = ", ".join(f"{count} × {why}" for why, count in reading.rejected.items())
+        reasons = ", ".join(f"{count} × {why}" for why, count in [*reading.rejected.items(), *reading.left_out.items()])
         raise CaptureError(f"{source}: no usable frame among {reading.lines} lines ({reasons})")

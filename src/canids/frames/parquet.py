@@ -25,24 +25,26 @@ SCHEMA = pa.schema(
         pa.field("attack_type", pa.dictionary(pa.int8(), pa.string())),
     ]
 )
+PAYLOAD_FD = pa.field("payload_fd", pa.binary(64), nullable=False)  # only where a frame has more than 8 bytes
 FACTS = b"canids"
 
 
 def write_frames(path: Path, frames: Frames, facts: dict[str, Any]) -> None:
     """Write frames and the capture's facts (JSON values) as one Parquet file, atomically."""
-    payload = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(8), len(frames), [None, pa.py_buffer(np.ascontiguousarray(frames.payload))]
-    )
     columns = [
         pa.array(frames.timestamp),
         pa.array(frames.arbitration_id),
         pa.array(frames.is_extended),
         pa.array(frames.dlc),
-        payload,
+        _binary(frames.payload),
         pa.array(frames.attack),
         pa.DictionaryArray.from_arrays(pa.array(frames.attack_type), pa.array(frames.attack_types, pa.string())),
     ]
-    table = pa.Table.from_arrays(columns, schema=SCHEMA.with_metadata({FACTS: json.dumps(facts).encode()}))
+    schema = SCHEMA
+    if frames.payload_fd is not None:
+        columns.append(_binary(frames.payload_fd))
+        schema = schema.append(PAYLOAD_FD)
+    table = pa.Table.from_arrays(columns, schema=schema.with_metadata({FACTS: json.dumps(facts).encode()}))
     with atomic_path(path) as beside:
         pq.write_table(table, beside, compression="zstd", store_schema=True)
 
@@ -58,10 +60,10 @@ def read_frames(path: Path) -> tuple[Frames, dict[str, Any]]:
     try:
         table = pq.read_table(path).combine_chunks()
         facts = json.loads(table.schema.metadata[FACTS])
-        column = {name: table[name].chunk(0) if len(table) else table[name] for name in SCHEMA.names}
+        long = [PAYLOAD_FD.name] if PAYLOAD_FD.name in table.column_names else []
+        column = {name: table[name].chunk(0) if len(table) else table[name] for name in [*SCHEMA.names, *long]}
     except (pa.ArrowException, OSError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not a canonical frame table ({error}); delete it and ingest again") from None
-    payload = np.frombuffer(column["payload"].buffers()[1], np.uint8).reshape(-1, 8)[: len(table)]
     types = column["attack_type"]
     return (
         Frames(
@@ -69,10 +71,21 @@ def read_frames(path: Path) -> tuple[Frames, dict[str, Any]]:
             arbitration_id=column["arbitration_id"].to_numpy(),
             is_extended=column["is_extended"].to_numpy(zero_copy_only=False),
             dlc=column["dlc"].to_numpy(),
-            payload=payload,
+            payload=_bytes(column["payload"], 8),
             attack=column["attack"].to_numpy(zero_copy_only=False).astype(bool),
             attack_type=types.indices.to_numpy(),
             attack_types=tuple(types.dictionary.to_pylist()),
+            payload_fd=_bytes(column[PAYLOAD_FD.name], 64) if long else None,
         ),
         facts,
     )
+
+
+def _binary(payload: np.ndarray) -> pa.FixedSizeBinaryArray:
+    count, width = payload.shape
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(payload))]
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), count, buffers)
+
+
+def _bytes(column: pa.FixedSizeBinaryArray, width: int) -> np.ndarray:
+    return np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, width)[: len(column)]

@@ -34,5 +34,6 @@ def fit_platt(score: np.ndarray, label: np.ndarray) -> PlattScale:
     """
     centre, spread = score.mean(), max(float(score.std()), LEAST_SPREAD)
     model = LogisticRegression(class_weight="balanced").fit(((score - centre) / spread)[:, None], label)
-    slope = float(model.coef_[0, 0]) / spread
+    # A score that seems to fall under attack tells nothing, and must not alarm for being low.
+    slope = max(float(model.coef_[0, 0]), 0.0) / spread
     return PlattScale(slope, float(model.intercept_[0]) - slope * float(centre))

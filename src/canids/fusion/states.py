@@ -99,10 +99,10 @@ def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> FusionS
         [
             errors,
             latent,
-            np.abs(2 * probability["vgae"] - 1)[:, None],
+            (np.abs(2 * probability["vgae"] - 1) * ~blind)[:, None],
             softmax,
             embedding,
-            np.abs(2 * probability["gat"] - 1)[:, None],
+            (np.abs(2 * probability["gat"] - 1) * ~blind)[:, None],
             graph[:, [GRAPH_COLUMNS.index(name) for name in QUALITIES]],
         ],
         axis=1,

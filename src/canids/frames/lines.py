@@ -1,0 +1,92 @@
+"""Text logs, line by line yet never in a Python loop: chunks of lines → columns, and what became of each line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from canids.errors import CaptureError
+from canids.frames.collecting import Collector
+from canids.frames.opening import Source
+from canids.frames.reading import Reading, ReadOptions
+
+CHUNK = 1 << 24  # bytes that are parsed at once
+BLANKS = " \t\v\f\r"
+EMPTY = "empty line"
+
+# Lines → one row each of ``timestamp`` (f64, s), ``arbitration_id`` (u32), ``is_extended``, ``payload`` (hex digits),
+# ``attack`` (null: the line does not say), optionally ``kind`` (of attack) and ``channel``, and ``outcome``: null for a
+# frame, else why there is none. Where there is an outcome the other columns mean nothing.
+Parse = Callable[[pl.Series], pl.DataFrame]
+
+
+def read_lines(source: Source, parse: Parse, options: ReadOptions, header_lines: int = 0) -> Reading:
+    """Read a text log in chunks of bounded size.
+
+    Args:
+        header_lines: lines at the beginning that are no data; they count only where lines are numbered.
+
+    Raises:
+        CaptureError: the file cannot be unpacked, or holds no line of data.
+    """
+    collector = Collector(options.attack_type)
+    seen = 0
+    with source.stream() as stream:
+        for chunk in chunks_of_lines(stream):
+            lines = series_of_lines(chunk)
+            skipped = min(max(header_lines - seen, 0), len(lines))
+            first = seen + skipped + 1
+            seen += len(lines)
+            lines = lines.slice(skipped)
+            if len(lines):
+                collector.add(parse(lines), first, lines.__getitem__)
+    if collector.rows == 0:
+        raise CaptureError(f"{source.path}: no line of data below the header")
+    return collector.reading()
+
+
+def chunks_of_lines(stream: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
+    """The stream in pieces of whole lines that end in ``\\n``, of about ``size`` bytes unless a line is longer.
+
+    Windows and old Macintosh line ends become ``\\n``; the last line gets one if it has none.
+    """
+    parts: list[bytes] = []
+    held = b""
+    while piece := stream.read(size):
+        piece = held + piece
+        held = b"\r" if piece.endswith(b"\r") else b""  # \r\n may not be torn
+        piece = piece.removesuffix(held)
+        if b"\r" in piece:
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        cut = piece.rfind(b"\n") + 1
+        if cut:
+            yield b"".join([*parts, piece[:cut]])
+            parts = []
+        parts.append(piece[cut:])
+    if rest := b"".join(parts):
+        yield rest + b"\n"
+    elif held:
+        yield b"\n"
+
+
+def series_of_lines(chunk: bytes) -> pl.Series:
+    """The lines of a chunk as strings without their ends and without blanks around."""
+    if not chunk.isascii():
+        # What is no text becomes U+FFFD, which no format reads: it costs its own line alone.
+        chunk = chunk.decode("utf-8", "replace").encode()
+    ends = np.flatnonzero(np.frombuffer(chunk, np.uint8) == ord("\n"))
+    offsets = np.concatenate([np.zeros(1, np.int64), ends + 1])
+    lines = pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(chunk))
+    return pl.Series("line", pl.from_arrow(lines)).str.strip_chars(BLANKS + "\n")
+
+
+def first_lines(head: bytes, count: int = 100) -> list[str]:
+    """The first lines of a file that are not empty, without blanks around: what text formats are recognised by."""
+    lines = re.split(rb"[\r\n]+", head, maxsplit=2 * count)[: 2 * count]
+    texts = (line[:100_000].decode("utf-8", "replace").strip(BLANKS) for line in lines)
+    return [text for text in texts if text][:count]
