@@ -160,3 +160,9 @@ class TestParquet:
         pl.DataFrame({"time": [1.5], "id": [26], "data": ["00"]}).write_parquet(tmp_path / "a.parquet")
         with pytest.raises(CaptureError, match="cannot be read as Parquet"):
             read_bytes(tmp_path, (tmp_path / "a.parquet").read_bytes()[:-20])
+
+    def test_text_that_is_none_is_refused(self, tmp_path):
+        table = pl.DataFrame({"time": [1.5], "id": ["1A"], "data": ["00AABBCC"]})
+        table.write_parquet(tmp_path / "a.parquet", compression="uncompressed", statistics=False)
+        with pytest.raises(CaptureError, match="cannot be read as Parquet"):
+            read_bytes(tmp_path, (tmp_path / "a.parquet").read_bytes().replace(b"AABB", b"\xd6A\xd6B"))

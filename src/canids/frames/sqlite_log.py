@@ -30,7 +30,7 @@ def read(source: Source, options: ReadOptions) -> Reading:
                 return collect_messages(_batches(connection.execute(QUERY)), options).reading()
             finally:
                 connection.close()
-        except (sqlite3.Error, OverflowError) as error:
+        except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:  # the last from damage in the schema's text
             raise CaptureError(f"{source.path}: cannot be read as python-can's SQLite log: {error}") from None
 
 
