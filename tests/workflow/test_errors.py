@@ -80,7 +80,7 @@ LOG = Path("data/demo/test_01_known_vehicle_known_attack/DoS-bravo.csv")
     ("text", "words"),
     [
         ("", ["DoS-bravo.csv", "the file is empty"]),
-        ("timestamp,id,data\n1.0,2,3\n", ["DoS-bravo.csv", "missing columns arbitration_id, data_field, attack"]),
+        ("timestamp,foo,bar,attack\n1,2,3,0\n", ["DoS-bravo.csv", "missing columns arbitration_id, data_field"]),
     ],
 )
 def test_an_unusable_log_file_is_named_with_the_reason_and_leaves_nothing_behind(workshop, text, words):

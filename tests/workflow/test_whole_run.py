@@ -114,7 +114,8 @@ def test_thresholds_do_not_depend_on_test_windows(demo, tmp_path):
     states.vgae[states.of_role("test")] = 0.5
     states.gat[states.of_role("test")] = 0.99
     save_states(tmp_path / "states.safetensors", states)
-    changed = evaluate(tmp_path / "states.safetensors", fusion, OmegaConf.create({"tolerance": 0.005}), tmp_path)
+    settings = OmegaConf.create({"tolerance": metrics(demo, "demo")["tolerance"]})
+    changed = evaluate(tmp_path / "states.safetensors", fusion, settings, tmp_path)
     assert changed["thresholds"] == pytest.approx(metrics(demo, "demo")["thresholds"])
 
 
