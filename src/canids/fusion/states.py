@@ -16,7 +16,7 @@ from canids.artifacts import atomic_path
 from canids.errors import ArtifactError, DatasetError
 from canids.fusion.calibration import fit_platt
 from canids.graphs.splits import ROLES
-from canids.graphs.store import GRAPH_COLUMNS, READINGS, GraphStore
+from canids.graphs.store import GRAPH_COLUMNS, NAMES, READINGS, GraphStore
 from canids.models.gat import Gat
 from canids.models.scoring import GatScores, VgaeScores, score_gat, score_vgae
 from canids.models.vgae import Vgae
@@ -120,7 +120,7 @@ def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> FusionS
 
 def save_states(path: Path, states: FusionStates) -> None:
     """Write fusion states as one safetensors file, atomically."""
-    names = {name: json.dumps(getattr(states, name)) for name in _NAMES}
+    names = {NAMES: json.dumps({name: getattr(states, name) for name in _NAMES})}
     with atomic_path(path) as beside:
         save_file({name: np.ascontiguousarray(getattr(states, name)) for name in _ARRAYS}, beside, metadata=names)
 
@@ -134,7 +134,7 @@ def load_states(path: Path) -> FusionStates:
     try:
         with safe_open(path, framework="np") as file:
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
-            names = {name: tuple(json.loads(file.metadata()[name])) for name in _NAMES}
+            names = {name: tuple(each) for name, each in json.loads(file.metadata()[NAMES]).items()}
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not fusion states ({error}); run the fusion_states stage again") from None
     return FusionStates(**arrays, **names)

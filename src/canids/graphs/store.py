@@ -17,6 +17,7 @@ from canids.errors import ArtifactError
 from canids.graphs.readings import EDGE_FEATURES, GRAPH_FEATURES, NODE_FEATURES
 
 READINGS = ("known", "own")
+NAMES = "names"  # the entry of the file's metadata that holds the captures' and attack types' names
 NODE_COLUMNS = (*(f"{reading}_{name}" for reading in READINGS for name in NODE_FEATURES), "log_frames")
 EDGE_COLUMNS = (*(f"{reading}_{name}" for reading in READINGS for name in EDGE_FEATURES), "log_frames")
 GRAPH_COLUMNS = tuple(f"{reading}_{name}" for reading in READINGS for name in GRAPH_FEATURES)
@@ -105,7 +106,8 @@ def concatenate(stores: Sequence[GraphStore]) -> GraphStore:
 
 def save_store(path: Path, store: GraphStore) -> None:
     """Write a store as one safetensors file, atomically."""
-    names = {"captures": json.dumps(store.captures), "attack_types": json.dumps(store.attack_types)}
+    # One entry: safetensors writes several in no fixed order, and equal stores are to be equal files.
+    names = {NAMES: json.dumps({"captures": store.captures, "attack_types": store.attack_types})}
     with atomic_path(path) as beside:
         save_file({name: getattr(store, name).contiguous() for name in _TENSORS}, beside, metadata=names)
 
@@ -119,7 +121,7 @@ def load_store(path: Path) -> GraphStore:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in _TENSORS}
-            names = {name: tuple(json.loads(file.metadata()[name])) for name in ("captures", "attack_types")}
+            names = {name: tuple(each) for name, each in json.loads(file.metadata()[NAMES]).items()}
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not a graph store ({error}); run the graphs stage again") from None
     store = GraphStore(**tensors, **names)
