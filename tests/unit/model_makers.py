@@ -65,15 +65,18 @@ def traffic(
     graph = random.normal(0, 0.1, (windows, len(GRAPH_COLUMNS)))
     graph[:, [GRAPH_COLUMNS.index(f"{reading}_present") for reading in READINGS]] = 1
     of_blind = np.isin(np.repeat(np.arange(windows), nodes), blind)
-    features[of_blind, :-1], edge_features[np.repeat(of_blind, 2), :-1], graph[list(blind)] = 0, 0, 0
+    features[of_blind], edge_features[np.repeat(of_blind, 2)], graph[list(blind)] = 0, 0, 0
     roles = [role] * windows if isinstance(role, str) else role
     return _store(
         nodes=features,
         node_start=start,
-        node_key=rng(seed).integers(0, 0x800, start[-1]),
+        node_id=random.integers(0, 8, start[-1]),
+        node_frames=random.integers(1, 5, start[-1]),
+        ids=np.arange(0x100, 0x108),
         edges=np.stack([np.repeat(source, 2), np.stack([source, following], axis=1).ravel()]),
         edge_start=2 * start,
         edge_features=edge_features,
+        edge_frames=random.integers(1, 5, 2 * start[-1]),
         graph_features=graph,
         label=label,
         attack_type=label.copy(),

@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from canids.errors import ArtifactError
 from canids.graphs.batches import (
+    EDGE_INPUTS,
     EDGE_INPUTS_OF,
+    NODE_INPUT_NAMES,
     NODE_INPUTS,
     NODE_INPUTS_OF,
     PRESENT,
@@ -36,6 +38,7 @@ from canids.graphs.store import (
 )
 
 WINDOW_ARRAYS = ("label", "attack_type", "capture", "role", "position", "start", "end", "graph_features")
+IDS = np.array([0x7, 0x2A0, 0x80000007])
 fast = settings(max_examples=60, deadline=None)
 picks = st.lists(st.integers(0, 19), max_size=30)
 
@@ -48,10 +51,13 @@ def made_up(windows: int, seed: int = 0) -> GraphStore:
     return store_of_arrays(
         nodes=random.normal(size=(node_start[-1], len(NODE_COLUMNS))),
         node_start=node_start,
-        node_key=random.integers(0, 1 << 32, node_start[-1]),
+        node_id=random.integers(0, len(IDS), node_start[-1]),
+        node_frames=random.integers(1, 256, node_start[-1]),
+        ids=IDS,
         edges=random.integers(0, 1 << 30, (2, edge_start[-1])) % np.repeat(nodes, edges),
         edge_start=edge_start,
         edge_features=random.normal(size=(edge_start[-1], len(EDGE_COLUMNS))),
+        edge_frames=random.integers(1, 256, edge_start[-1]),
         graph_features=random.normal(size=(windows, len(GRAPH_COLUMNS))),
         label=random.integers(0, 2, windows),
         attack_type=random.integers(0, 3, windows),
@@ -73,9 +79,11 @@ def graph(store: GraphStore, window: int) -> dict[str, torch.Tensor]:
     nodes, edges = (slice(int(start[window]), int(start[window + 1])) for start in (store.node_start, store.edge_start))
     return {
         "nodes": store.nodes[nodes],
-        "node_key": store.node_key[nodes],
+        "node_id": store.node_id[nodes],
+        "node_frames": store.node_frames[nodes],
         "edges": store.edges[:, edges],
         "edge_features": store.edge_features[edges],
+        "edge_frames": store.edge_frames[edges],
         **{name: getattr(store, name)[window] for name in WINDOW_ARRAYS},
     }
 
@@ -100,6 +108,11 @@ class TestOnDisk:
         save_store(tmp_path / "a.safetensors", STORE)
         loaded = load_store(tmp_path / "a.safetensors")
         assert [loaded.nodes.dtype, loaded.edges.dtype] == [torch.float16, torch.uint8]
+
+    @pytest.mark.parametrize(("count", "kind"), [(32_767, torch.int16), (32_768, torch.int32)])
+    def test_places_of_ids_take_four_bytes_only_where_two_are_too_few(self, count, kind):
+        arrays = {name: value if isinstance(value, tuple) else value.numpy() for name, value in vars(STORE).items()}
+        assert store_of_arrays(**{**arrays, "ids": np.arange(count)}).node_id.dtype == kind
 
     def test_a_store_without_windows_survives_too(self, tmp_path):
         save_store(tmp_path / "a.safetensors", STORE.select(torch.arange(0)))
@@ -170,14 +183,15 @@ class TestGather:
         for g, window in enumerate(windows):
             each = graph(STORE, window)
             offset = sum(map(len, x))
-            x.append(torch.cat([each["nodes"], each["graph_features"].expand(len(each["nodes"]), -1)], dim=1).float())
+            whole = each["graph_features"].float().expand(len(each["nodes"]), -1)
+            x.append(torch.cat([each["nodes"].float(), each["node_frames"][:, None].float().log(), whole], dim=1))
             edge_index.append(each["edges"].long() + offset)
-            edge_attr.append(each["edge_features"].float())
+            edge_attr.append(torch.cat([each["edge_features"].float(), each["edge_frames"][:, None].log()], dim=1))
             owner += [g] * len(each["nodes"])
         for got, expected in (
             (batch.x, torch.cat([torch.empty(0, NODE_INPUTS), *x])),
             (batch.edge_index, torch.cat([torch.empty(2, 0, dtype=torch.int64), *edge_index], dim=1)),
-            (batch.edge_attr, torch.cat([torch.empty(0, len(EDGE_COLUMNS)), *edge_attr])),
+            (batch.edge_attr, torch.cat([torch.empty(0, EDGE_INPUTS), *edge_attr])),
             (batch.batch, torch.tensor(owner, dtype=torch.int64)),
         ):
             assert torch.equal(got, expected)
@@ -197,7 +211,7 @@ class TestGather:
         for data, window in zip(graphs, windows, strict=True):
             each = graph(STORE, window)
             assert torch.equal(data.edge_index, each["edges"].long())
-            assert torch.equal(data.edge_attr, each["edge_features"].float())
+            assert torch.equal(data.edge_attr[:, : len(EDGE_COLUMNS)], each["edge_features"].float())
             assert torch.equal(data.x[:, : len(NODE_COLUMNS)], each["nodes"].float())
 
     def test_a_windows_graph_does_not_depend_on_its_batch(self):
@@ -272,7 +286,7 @@ class TestDropReadings:
     def test_columns_of_no_reading_are_untouched(self):
         of_readings = {column for reading in READINGS for column in NODE_INPUTS_OF[reading]}
         others = [column for column in range(NODE_INPUTS) if column not in of_readings]
-        assert [NODE_COLUMNS[column] for column in others] == ["log_frames"]
+        assert [NODE_INPUT_NAMES[column] for column in others] == ["log_frames"]
         assert torch.equal(dropped(0.6).x[:, others], BATCH.x[:, others])
 
     def test_the_given_batch_stays_as_it_was(self):

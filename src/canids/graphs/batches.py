@@ -10,8 +10,9 @@ from torch_geometric.data import Data
 
 from canids.graphs.store import EDGE_COLUMNS, GRAPH_COLUMNS, NODE_COLUMNS, READINGS, GraphStore, ranges
 
-NODE_INPUTS = len(NODE_COLUMNS) + len(GRAPH_COLUMNS)
-EDGE_INPUTS = len(EDGE_COLUMNS)
+NODE_INPUT_NAMES = (*NODE_COLUMNS, "log_frames", *GRAPH_COLUMNS)
+EDGE_INPUT_NAMES = (*EDGE_COLUMNS, "log_frames")
+NODE_INPUTS, EDGE_INPUTS = len(NODE_INPUT_NAMES), len(EDGE_INPUT_NAMES)
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class GraphBatch:
     """B graphs as one, with N nodes and E edges in all.
 
     Attributes:
-        x: (N, NODE_INPUTS) float32, node features followed by the features of the node's graph.
+        x: (N, NODE_INPUTS) float32, node features, ln of the node's frames, and the features of the node's graph.
         edge_index: (2, E) int64. edge_attr: (E, EDGE_INPUTS) float32.
         batch: (N,) int64, each node's graph. node_start: (B + 1,) int64.
         y: (B,) int64 labels. windows: (B,) int64, the graphs' windows in the store.
@@ -68,13 +69,17 @@ def gather(store: GraphStore, windows: torch.Tensor) -> GraphBatch:
     # Written in place: half-precision rows are converted as they are copied, and never concatenated.
     x = torch.empty((len(node_index), NODE_INPUTS), device=windows.device)
     x[:, : len(NODE_COLUMNS)] = store.nodes.index_select(0, node_index)
-    x[:, len(NODE_COLUMNS) :] = store.graph_features.index_select(0, windows).float().index_select(0, batch)
+    x[:, len(NODE_COLUMNS)] = store.node_frames.index_select(0, node_index).float().log_()
+    x[:, len(NODE_COLUMNS) + 1 :] = store.graph_features.index_select(0, windows).float().index_select(0, batch)
     edges = store.edges.index_select(1, edge_index).long()
     edges += torch.repeat_interleave(node_start[:-1], edge_start.diff())
+    edge_attr = torch.empty((len(edge_index), EDGE_INPUTS), device=windows.device)
+    edge_attr[:, : len(EDGE_COLUMNS)] = store.edge_features.index_select(0, edge_index)
+    edge_attr[:, len(EDGE_COLUMNS)] = store.edge_frames.index_select(0, edge_index).float().log_()
     return GraphBatch(
         x=x,
         edge_index=edges,
-        edge_attr=store.edge_features.index_select(0, edge_index).float(),
+        edge_attr=edge_attr,
         batch=batch,
         node_start=node_start,
         y=store.label[windows],
@@ -123,6 +128,6 @@ def _columns_of(names: tuple[str, ...], reading: str) -> list[int]:
     return [i for i, name in enumerate(names) if name.startswith(f"{reading}_")]
 
 
-NODE_INPUTS_OF = {reading: _columns_of(NODE_COLUMNS + GRAPH_COLUMNS, reading) for reading in READINGS}
-EDGE_INPUTS_OF = {reading: _columns_of(EDGE_COLUMNS, reading) for reading in READINGS}
-PRESENT = {reading: (NODE_COLUMNS + GRAPH_COLUMNS).index(f"{reading}_present") for reading in READINGS}
+NODE_INPUTS_OF = {reading: _columns_of(NODE_INPUT_NAMES, reading) for reading in READINGS}
+EDGE_INPUTS_OF = {reading: _columns_of(EDGE_INPUT_NAMES, reading) for reading in READINGS}
+PRESENT = {reading: NODE_INPUT_NAMES.index(f"{reading}_present") for reading in READINGS}

@@ -20,7 +20,7 @@ from canids.frames.parquet import read_frames
 from canids.graphs.check import check_splits
 from canids.graphs.enroll import fit_profile
 from canids.graphs.profile import VehicleProfile, save_profile
-from canids.graphs.readings import Reading, known_reading, own_reading
+from canids.graphs.readings import known_reading, own_reading
 from canids.graphs.references import Sample
 from canids.graphs.splits import GUARD, ROLES, VALIDATION_ROLES, roles_at, split_blocks
 from canids.graphs.store import (
@@ -104,9 +104,10 @@ def build_graphs(parquets: Sequence[Path], train: Sequence[str], graph: DictConf
     used = [*training, *testing]
     attack_types = tuple(dict.fromkeys([ATTACK_FREE, *(t for c in used for t in np.unique(c.attack_type).tolist())]))
     names = tuple(c.key for c in used)
+    ids = np.unique(np.concatenate([c.windows.ids for c in used]))
     known = _known_profiles(training, testing)
     stores = [
-        _store(number, capture, role, known.get(number), graph, names, attack_types)
+        _store(number, capture, role, known.get(number), graph, ids, names, attack_types)
         for number, (capture, role) in enumerate(track(list(zip(used, roles, strict=True)), "graphs"))
     ]
     parts = {"train": [ROLES.index("train")], "val": list(VALIDATION_ROLES)}
@@ -231,6 +232,7 @@ def _store(
     role: np.ndarray,
     profile: VehicleProfile | None,
     graph: DictConfig,
+    ids: np.ndarray,
     captures: tuple[str, ...],
     attack_types: tuple[str, ...],
 ) -> GraphStore:
@@ -239,12 +241,15 @@ def _store(
     attack_type = np.array([attack_types.index(name) for name in capture.attack_type])
     start, end = capture.window_times()
     return store_of_arrays(
-        nodes=_columns([r.nodes for r in readings], windows.node_frames),
+        nodes=np.concatenate([r.nodes for r in readings], axis=1),
         node_start=windows.node_start,
-        node_key=windows.node_key,
+        node_id=np.searchsorted(ids, windows.ids)[windows.node_code],
+        node_frames=windows.node_frames,
+        ids=ids,
         edges=windows.edges,
         edge_start=windows.edge_start,
-        edge_features=_columns([r.edges for r in readings], windows.edge_frames),
+        edge_features=np.concatenate([r.edges for r in readings], axis=1),
+        edge_frames=windows.edge_frames,
         graph_features=np.concatenate([r.graphs for r in readings], axis=1),
         label=capture.attacked,
         attack_type=attack_type,
@@ -256,10 +261,6 @@ def _store(
         captures=captures,
         attack_types=attack_types,
     )
-
-
-def _columns(readings: list[Reading], frames: np.ndarray) -> np.ndarray:
-    return np.concatenate([*readings, np.log(frames, dtype=np.float32)[:, None]], axis=1)
 
 
 def _where(store: GraphStore, roles: list[int]):
@@ -275,7 +276,7 @@ def _summary(
     graph: DictConfig,
 ) -> dict[str, Any]:
     windows = sum(len(s) for s in stores)
-    size = sum(t.nbytes for s in stores for t in vars(s).values() if hasattr(t, "nbytes"))
+    size = sum(t.nbytes for s in stores for name, t in vars(s).items() if hasattr(t, "nbytes") and name != "ids")
     return {
         "settings": dict(graph),
         "node_columns": NODE_COLUMNS,

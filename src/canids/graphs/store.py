@@ -18,8 +18,8 @@ from canids.graphs.readings import EDGE_FEATURES, GRAPH_FEATURES, NODE_FEATURES
 
 READINGS = ("known", "own")
 NAMES = "names"  # the entry of the file's metadata that holds the captures' and attack types' names
-NODE_COLUMNS = (*(f"{reading}_{name}" for reading in READINGS for name in NODE_FEATURES), "log_frames")
-EDGE_COLUMNS = (*(f"{reading}_{name}" for reading in READINGS for name in EDGE_FEATURES), "log_frames")
+NODE_COLUMNS = tuple(f"{reading}_{name}" for reading in READINGS for name in NODE_FEATURES)
+EDGE_COLUMNS = tuple(f"{reading}_{name}" for reading in READINGS for name in EDGE_FEATURES)
 GRAPH_COLUMNS = tuple(f"{reading}_{name}" for reading in READINGS for name in GRAPH_FEATURES)
 
 
@@ -27,11 +27,16 @@ GRAPH_COLUMNS = tuple(f"{reading}_{name}" for reading in READINGS for name in GR
 class GraphStore:
     """Graphs of w windows, with N nodes and E edges in all.
 
+    Counts are kept as they are counted and IDs by their place in a table; readings in half precision, which is finer
+    than any of them is known (they are logarithms within ±8, and costs below 12).
+
     Attributes:
         nodes: (N, len(NODE_COLUMNS)) float16. node_start: (w + 1,) int64, window i has ``node_start[i:i + 2]``.
-        node_key: (N,) int64, arbitration ID (bit 31 set for a 29-bit one).
+        node_id: (N,) int16 (int32 where there are more IDs), place in ``ids``. node_frames: (N,) uint8.
+        ids: (K,) int64, arbitration IDs (bit 31 set for a 29-bit one).
         edges: (2, E) uint8, source and target within the window. edge_start: (w + 1,) int64.
-        edge_features: (E, len(EDGE_COLUMNS)) float16. graph_features: (w, len(GRAPH_COLUMNS)) float16.
+        edge_features: (E, len(EDGE_COLUMNS)) float16. edge_frames: (E,) uint8, how often the target followed.
+        graph_features: (w, len(GRAPH_COLUMNS)) float16.
         label: (w,) int64, 1 where a frame of the window was injected or the window lies in an attack span.
         attack_type: (w,) int16, index into ``attack_types``. capture: (w,) int16, index into ``captures``.
         role: (w,) int8, index into ``splits.ROLES``.
@@ -42,10 +47,13 @@ class GraphStore:
 
     nodes: torch.Tensor
     node_start: torch.Tensor
-    node_key: torch.Tensor
+    node_id: torch.Tensor
+    node_frames: torch.Tensor
+    ids: torch.Tensor
     edges: torch.Tensor
     edge_start: torch.Tensor
     edge_features: torch.Tensor
+    edge_frames: torch.Tensor
     graph_features: torch.Tensor
     label: torch.Tensor
     attack_type: torch.Tensor
@@ -71,10 +79,13 @@ class GraphStore:
         return GraphStore(
             nodes=self.nodes[node_index],
             node_start=node_start,
-            node_key=self.node_key[node_index],
+            node_id=self.node_id[node_index],
+            node_frames=self.node_frames[node_index],
+            ids=self.ids,
             edges=self.edges[:, edge_index],
             edge_start=edge_start,
             edge_features=self.edge_features[edge_index],
+            edge_frames=self.edge_frames[edge_index],
             graph_features=self.graph_features[windows],
             **{name: getattr(self, name)[windows] for name in WINDOW_COLUMNS},
             captures=self.captures,
@@ -96,12 +107,13 @@ def ranges(start: torch.Tensor, windows: torch.Tensor) -> tuple[torch.Tensor, to
 
 
 def concatenate(stores: Sequence[GraphStore]) -> GraphStore:
-    """One store of several that name the same captures and attack types."""
-    joined = {name: torch.cat([getattr(s, name) for s in stores], dim=1 if name == "edges" else 0) for name in _TENSORS}
+    """One store of several that name the same IDs, captures and attack types."""
+    own = [name for name in _TENSORS if name != "ids"]
+    joined = {name: torch.cat([getattr(s, name) for s in stores], dim=1 if name == "edges" else 0) for name in own}
     for name in ("node_start", "edge_start"):
         ends = torch.cat([getattr(s, name).diff() for s in stores])
         joined[name] = torch.cat([torch.zeros(1, dtype=torch.int64), ends.cumsum(0)])
-    return GraphStore(**joined, captures=stores[0].captures, attack_types=stores[0].attack_types)
+    return GraphStore(**joined, ids=stores[0].ids, captures=stores[0].captures, attack_types=stores[0].attack_types)
 
 
 def save_store(path: Path, store: GraphStore) -> None:
@@ -134,9 +146,11 @@ def load_store(path: Path) -> GraphStore:
 
 def store_of_arrays(**arrays: np.ndarray | tuple[str, ...]) -> GraphStore:
     """A store from numpy arrays, each converted to the type that it is kept in."""
+    index = torch.int16 if len(arrays["ids"]) <= torch.iinfo(torch.int16).max else torch.int32
     kept = {
         "nodes": torch.float16, "edge_features": torch.float16, "graph_features": torch.float16,
-        "node_key": torch.int64, "edges": torch.uint8, "node_start": torch.int64, "edge_start": torch.int64,
+        "node_id": index, "node_frames": torch.uint8, "edge_frames": torch.uint8, "ids": torch.int64,
+        "edges": torch.uint8, "node_start": torch.int64, "edge_start": torch.int64,
         "label": torch.int64, "attack_type": torch.int16, "capture": torch.int16, "role": torch.int8,
         "position": torch.int32, "start": torch.float64, "end": torch.float64,
     }  # fmt: skip
