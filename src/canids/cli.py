@@ -161,7 +161,7 @@ def graphs(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
         ]
         parquets += [out for _, out, _ in _copies(config)]
         out, profiles = _path(config, artifacts.GRAPHS), _path(config, artifacts.PROFILES)
-        build_graphs(parquets, list(config.dataset.train), config.graph, out, profiles)
+        build_graphs(parquets, list(config.dataset.train), config.graph, out, profiles, os.cpu_count() or 1)
 
 
 @train_app.command("vgae")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,8 +79,12 @@ class Synthesis:
 
 @dataclass
 class Graph:
-    window: int = setting(100, "frames in a window", 4, 255)
+    window: int = setting(100, "frames in a window; the most in one where windows are cut by time", 4, 255)
     stride: int = setting(100, "frames from one window's start to the next", 1, 10_000)
+    seconds: float = setting(0.0, "length of a window (s); 0 cuts windows by frames", 0.0, 3600.0)
+    stride_seconds: float = setting(
+        0.0, "time from one window's start to the next (s), where they are cut by time; 0 takes `seconds`", 0.0, 3600.0
+    )
     warmup: int = setting(
         25, "windows that a capture's own profile is first fitted on; again at each doubling", 4, 100_000
     )
@@ -264,9 +269,14 @@ def load_config(config_folder: Path, overrides: Sequence[str] = ()) -> DictConfi
     seeds = list(config.seeds)
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds: given {seeds}, allowed: one or more different seeds, each at least 0")
-    if config.graph.block <= -(-config.graph.window // config.graph.stride):
+    graph = config.graph
+    if graph.seconds:
+        reach = math.ceil(graph.seconds / (graph.stride_seconds or graph.seconds))
+    else:
+        reach = math.ceil(graph.window / graph.stride)
+    if graph.block <= reach:
         raise ConfigError(
-            f"graph.block: given {config.graph.block}, allowed: more than window / stride, or guards leave no block"
+            f"graph.block: given {graph.block}, allowed: more than window / stride ({reach}), or guards leave no block"
         )
     OmegaConf.set_readonly(config, True)
     return config

@@ -14,8 +14,8 @@ from canids.errors import ArtifactError
 from canids.graphs.enroll import fit_profile, fits
 from canids.graphs.profile import VehicleProfile, load_profile, save_profile
 from canids.graphs.references import Sample
-from canids.graphs.statistics import CHANNELS, STATISTICS, frame_channels, node_statistics, z_scores
-from canids.graphs.windows import EXTENDED, WindowedCapture, window_capture
+from canids.graphs.statistics import CHANNELS, STATISTICS, frame_channels, node_statistics, read_nodes, z_scores
+from canids.graphs.windows import EXTENDED, Cut, WindowedCapture, window_capture
 
 SIZES = {"window": st.integers(4, 12), "stride": st.integers(1, 15)}
 fast = settings(max_examples=40, deadline=None)
@@ -28,16 +28,16 @@ def every(capture: WindowedCapture) -> np.ndarray:
 
 def both_ways(frames, window: int, stride: int) -> tuple[VehicleProfile, Profile]:
     """The profile of all windows of some frames, computed fast and slowly."""
-    capture = window_capture(frames, window, stride)
+    capture = window_capture(frames, Cut(window, stride))
     assume(len(capture))
     inside = sorted({i for each in windows_of(len(frames), window, stride) for i in each})
     facts = facts_of(frames)
-    return fit_profile([Sample(capture, every(capture))]), Profile([facts[i] for i in inside])
+    return fit_profile([Sample.of(capture, every(capture))]), Profile([facts[i] for i in inside])
 
 
 def profile_of(frames, window: int = 10) -> VehicleProfile:
-    capture = window_capture(frames, window, window)
-    return fit_profile([Sample(capture, every(capture))])
+    capture = window_capture(frames, Cut(window, window))
+    return fit_profile([Sample.of(capture, every(capture))])
 
 
 class TestAgainstTheReference:
@@ -65,7 +65,7 @@ class TestAgainstTheReference:
     @given(frames=some_frames(least=12), others=some_frames(least=12), **SIZES)
     def test_channels_of_other_frames_are_alike(self, frames, others, window, stride):
         profile, plain = both_ways(frames, window, stride)
-        got = frame_channels(window_capture(others, window, stride), profile, slice(None))
+        got = frame_channels(window_capture(others, Cut(window, stride)), profile, slice(None))
         expected = [[channels_of(fact, plain)[name] for name in CHANNELS] for fact in facts_of(others)]
         np.testing.assert_allclose(got, np.array(expected, float), **close)
 
@@ -73,7 +73,7 @@ class TestAgainstTheReference:
     @given(frames=some_frames(least=12), others=some_frames(least=12), **SIZES)
     def test_node_statistics_of_other_frames_are_alike(self, frames, others, window, stride):
         profile, plain = both_ways(frames, window, stride)
-        capture, facts = window_capture(others, window, stride), facts_of(others)
+        capture, facts = window_capture(others, Cut(window, stride)), facts_of(others)
         got = node_statistics(capture, profile, 0, len(capture))
         for w, inside in enumerate(windows_of(len(others), window, stride)):
             found = statistics_of([facts[i] for i in inside], plain)
@@ -83,11 +83,11 @@ class TestAgainstTheReference:
     @fast
     @given(frames=some_frames(least=30), data=st.data(), **SIZES)
     def test_statistics_of_a_stretch_are_those_of_the_whole(self, frames, data, window, stride):
-        capture = window_capture(frames, window, stride)
+        capture = window_capture(frames, Cut(window, stride))
         assume(len(capture))
         first = data.draw(st.integers(0, len(capture) - 1))
         last = data.draw(st.integers(first, len(capture)))
-        profile = fit_profile([Sample(capture, every(capture))])
+        profile = fit_profile([Sample.of(capture, every(capture))])
         whole = node_statistics(capture, profile, 0, len(capture))
         np.testing.assert_array_equal(
             node_statistics(capture, profile, first, last),
@@ -101,17 +101,17 @@ class TestReferences:
         assert profile_of(frames).key.tolist() == [7]
 
     def test_captures_are_fitted_together(self):
-        captures = [window_capture(frames_of(range(10), [number] * 10), 10, 10) for number in (7, 9)]
-        assert fit_profile([Sample(each, every(each)) for each in captures]).key.tolist() == [7, 9]
+        captures = [window_capture(frames_of(range(10), [number] * 10), Cut(10, 10)) for number in (7, 9)]
+        assert fit_profile([Sample.of(each, every(each)) for each in captures]).key.tolist() == [7, 9]
 
     def test_only_the_windows_asked_for_are_fitted(self):
-        capture = window_capture(frames_of(range(20), [7] * 10 + [9] * 10), 10, 10)
-        assert fit_profile([Sample(capture, np.array([False, True]))]).key.tolist() == [9]
+        capture = window_capture(frames_of(range(20), [7] * 10 + [9] * 10), Cut(10, 10))
+        assert fit_profile([Sample.of(capture, np.array([False, True]))]).key.tolist() == [9]
 
     def test_no_window_to_fit_on_is_an_error(self):
-        capture = window_capture(periodic(20, 1), 10, 10)
+        capture = window_capture(periodic(20, 1), Cut(10, 10))
         with pytest.raises(ValueError, match="no window"):
-            fit_profile([Sample(capture, ~every(capture))])
+            fit_profile([Sample.of(capture, ~every(capture))])
 
     def test_a_regular_id_is_narrow(self):
         assert profile_of(frames_of(np.arange(40) * 0.01, [7] * 40)).narrow.tolist() == [True]
@@ -143,7 +143,7 @@ class TestReferences:
 
 @pytest.fixture(scope="module")
 def capture() -> WindowedCapture:
-    return window_capture(periodic(2000, 3), 50, 50)
+    return window_capture(periodic(2000, 3), Cut(50, 50))
 
 
 class TestCentreAndSpread:
@@ -153,13 +153,13 @@ class TestCentreAndSpread:
         nodes = half[capture.node_window()]
         parts = []
         for fit_on, measure_on in ((half, ~nodes), (~half, nodes)):
-            profile = fit_profile([Sample(capture, fit_on)])
+            profile = fit_profile([Sample.of(capture, fit_on)])
             parts.append((capture.node_key[measure_on], node_statistics(capture, profile, 0, len(capture))[measure_on]))
         keys, statistics = (np.concatenate(each) for each in zip(*parts, strict=True))
         return keys, statistics
 
     def test_the_centre_is_measured_on_the_half_that_did_not_fit(self, capture):
-        profile = fit_profile([Sample(capture, every(capture))])
+        profile = fit_profile([Sample.of(capture, every(capture))])
         keys, statistics = self.measured(capture)
         fast_max = statistics[:, STATISTICS.index("fast_max")]
         for row, key in enumerate(profile.key):
@@ -167,8 +167,8 @@ class TestCentreAndSpread:
             np.testing.assert_allclose(profile.centre[row], np.median(mine, axis=0), atol=1e-5)
 
     def test_quiet_traffic_lies_within_a_few_spreads(self, capture):
-        profile = fit_profile([Sample(capture, every(capture))])
-        other = window_capture(periodic(2000, 4), 50, 50)
+        profile = fit_profile([Sample.of(capture, every(capture))])
+        other = window_capture(periodic(2000, 4), Cut(50, 50))
         z = z_scores(node_statistics(other, profile, 0, len(other)), profile, profile.rows(other.node_key))
         assert np.mean(np.abs(z) < 3) > 0.97
 
@@ -176,8 +176,8 @@ class TestCentreAndSpread:
         frames = periodic(400, 3)
         # windows 0 to 17 reach frame 219, windows 18 to 35 begin at frame 180: all of these frames are in both halves
         frames.arbitration_id[195:206] = 0x300
-        capture = window_capture(frames, 50, 10)
-        profile = fit_profile([Sample(capture, every(capture))])
+        capture = window_capture(frames, Cut(50, 10))
+        profile = fit_profile([Sample.of(capture, every(capture))])
         met = profile.key == 0x300
         # an ID without measured windows gets what the others have in common
         np.testing.assert_array_equal(profile.centre[met][0], np.median(profile.centre[~met], axis=0))
@@ -186,15 +186,15 @@ class TestCentreAndSpread:
         frames = periodic(2000, 3)
         (own,) = np.nonzero(frames.arbitration_id == 0x100)
         frames.arbitration_id[own[::60] + 1] = 0x100  # in a good part of the windows, a frame right behind another
-        attacked = window_capture(frames, 50, 50)
-        profile = fit_profile([Sample(attacked, every(attacked))])
+        attacked = window_capture(frames, Cut(50, 50))
+        profile = fit_profile([Sample.of(attacked, every(attacked))])
         assert profile.spread[profile.key == 0x100, STATISTICS.index("fast_max")] < 0.1
 
     def test_no_spread_is_nothing(self, capture):
-        assert fit_profile([Sample(capture, every(capture))]).spread.min() >= 0.05
+        assert fit_profile([Sample.of(capture, every(capture))]).spread.min() >= 0.05
 
     def test_z_of_an_unseen_id_is_nothing(self, capture):
-        profile = fit_profile([Sample(capture, every(capture))])
+        profile = fit_profile([Sample.of(capture, every(capture))])
         statistics = np.ones((1, len(STATISTICS)), np.float32)
         assert not z_scores(statistics, profile, np.array([len(profile.key)])).any()
 
@@ -205,8 +205,9 @@ class TestWindowsThatFit:
     def usable(self, change) -> np.ndarray:
         frames = periodic(2000, 3)
         change(frames, slice(1500, 1550))
-        capture = window_capture(frames, 50, 50)
-        return fits(capture, fit_profile([Sample(capture, np.arange(40) < 20)]), 20, 40)
+        capture = window_capture(frames, Cut(50, 50))
+        profile = fit_profile([Sample.of(capture, np.arange(40) < 20)])
+        return fits(capture, profile, read_nodes(capture, profile, 20, 40))
 
     def test_most_quiet_windows_fit(self):
         assert self.usable(lambda frames, window: None).mean() > 0.8
@@ -233,8 +234,9 @@ class TestWindowsThatFit:
         np.testing.assert_array_equal(self.usable(wander), quiet)
 
     def test_no_window_is_judged_where_none_is_asked_for(self):
-        capture = window_capture(periodic(200, 3), 50, 50)
-        assert fits(capture, fit_profile([Sample(capture, every(capture))]), 2, 2).shape == (0,)
+        capture = window_capture(periodic(200, 3), Cut(50, 50))
+        profile = fit_profile([Sample.of(capture, every(capture))])
+        assert fits(capture, profile, read_nodes(capture, profile, 2, 2)).shape == (0,)
 
 
 class TestOnDisk:
@@ -246,7 +248,7 @@ class TestOnDisk:
             np.testing.assert_array_equal(getattr(loaded, name), value, name)
 
     def test_a_loaded_profile_reads_frames_alike(self, tmp_path):
-        profile, capture = profile_of(periodic(500, 3)), window_capture(periodic(300, 4), 10, 10)
+        profile, capture = profile_of(periodic(500, 3)), window_capture(periodic(300, 4), Cut(10, 10))
         save_profile(tmp_path / "kia", profile, "kia", [])
         np.testing.assert_array_equal(
             node_statistics(capture, load_profile(tmp_path / "kia"), 0, 30), node_statistics(capture, profile, 0, 30)

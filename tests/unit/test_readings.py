@@ -24,7 +24,7 @@ from canids.graphs.readings import (
 )
 from canids.graphs.references import Sample
 from canids.graphs.statistics import STATISTICS, node_statistics, z_scores
-from canids.graphs.windows import WindowedCapture, window_capture
+from canids.graphs.windows import Cut, WindowedCapture, window_capture
 
 WARMUP = 4
 SIZES = {"window": st.integers(4, 12), "stride": st.integers(1, 15)}
@@ -33,8 +33,8 @@ SILENCE, PRESENT = GRAPH_FEATURES.index("silence"), GRAPH_FEATURES.index("presen
 
 
 def fitted(frames: Frames, window: int = 10, stride: int = 10) -> VehicleProfile:
-    capture = window_capture(frames, window, stride)
-    return fit_profile([Sample(capture, np.ones(len(capture), bool))])
+    capture = window_capture(frames, Cut(window, stride))
+    return fit_profile([Sample.of(capture, np.ones(len(capture), bool))])
 
 
 def silenced(frames: Frames, number: int, since: float) -> Frames:
@@ -83,10 +83,10 @@ class TestCausality:
     )
     def test_another_future_changes_no_earlier_window(self, read, seed, window, stride, ends, future):
         frames = periodic(400, seed)
-        capture = window_capture(frames, window, stride)
+        capture = window_capture(frames, Cut(window, stride))
         assume(ends < len(capture) - 1)
         last = int(capture.last_frame[ends])
-        changed = window_capture(other_future(frames, last, future), window, stride)
+        changed = window_capture(other_future(frames, last, future), Cut(window, stride))
         before = features_until(capture, read(capture), ends + 1)
         after = features_until(changed, read(changed), ends + 1)
         for expected, got in zip(before, after, strict=True):
@@ -96,8 +96,8 @@ class TestCausality:
     @fast
     @given(seed=st.integers(0, 50), stride=st.integers(2, 14), length=st.integers(100, 399))
     def test_a_capture_cut_off_reads_as_the_beginning_of_the_whole(self, read, seed, stride, length):
-        whole = window_capture(periodic(400, seed), 10, stride)
-        part = window_capture(periodic(400, seed).take(slice(0, length)), 10, stride)
+        whole = window_capture(periodic(400, seed), Cut(10, stride))
+        part = window_capture(periodic(400, seed).take(slice(0, length)), Cut(10, stride))
         expected = features_until(whole, read(whole), len(part))
         for beginning, got in zip(expected, features_until(part, read(part), len(part)), strict=True):
             np.testing.assert_array_equal(got, beginning)
@@ -105,9 +105,9 @@ class TestCausality:
     @pytest.mark.parametrize("stride", [3, 10, 14])
     def test_an_own_profile_knows_nothing_of_the_windows_that_it_serves(self, stride):
         frames = periodic(600, 7)
-        for profile, first, _ in own_profiles(window_capture(frames, 10, stride), WARMUP):
-            changed = window_capture(other_future(frames, first * stride - 1, 1), 10, stride)
-            (other,) = (each for each, begin, _ in own_profiles(changed, WARMUP) if begin == first)
+        for profile, nodes in own_profiles(window_capture(frames, Cut(10, stride)), WARMUP):
+            changed = window_capture(other_future(frames, nodes.first * stride - 1, 1), Cut(10, stride))
+            (other,) = (each for each, served in own_profiles(changed, WARMUP) if served.first == nodes.first)
             for name, value in vars(profile).items():
                 np.testing.assert_array_equal(getattr(other, name), value, name)
 
@@ -115,7 +115,7 @@ class TestCausality:
     def test_labels_change_nothing(self, read):
         frames = periodic(400, 7)
         labelled = replace(frames, attack=rng(1).random(400) < 0.3, attack_type=np.ones(400, np.int8))
-        plain, other = (read(window_capture(each, 10, 5)) for each in (frames, labelled))
+        plain, other = (read(window_capture(each, Cut(10, 5))) for each in (frames, labelled))
         assert all(np.array_equal(getattr(plain, part), getattr(other, part)) for part in vars(plain))
 
 
@@ -158,26 +158,28 @@ def learned(frames: Frames, others: Frames, window: int, stride: int) -> tuple[W
     ranges = windows_of(len(frames), window, stride)
     assume(ranges)
     facts = facts_of(frames)
-    return window_capture(others, window, stride), Profile([facts[i] for i in sorted({i for r in ranges for i in r})])
+    return window_capture(others, Cut(window, stride)), Profile(
+        [facts[i] for i in sorted({i for r in ranges for i in r})]
+    )
 
 
 class TestMeaning:
     def test_without_a_profile_everything_is_zero(self):
-        reading = known_reading(window_capture(periodic(100, 1), 10, 10), None)
+        reading = known_reading(window_capture(periodic(100, 1), Cut(10, 10)), None)
         assert not any(part.any() for part in vars(reading).values())
 
     def test_every_window_has_a_known_reading(self):
-        assert known_reading(window_capture(periodic(100, 1), 10, 10), KNOWN).graphs[:, PRESENT].all()
+        assert known_reading(window_capture(periodic(100, 1), Cut(10, 10)), KNOWN).graphs[:, PRESENT].all()
 
     def test_the_own_reading_begins_behind_the_warm_up(self):
-        present = own_reading(window_capture(periodic(100, 1), 10, 10), WARMUP).graphs[:, PRESENT]
+        present = own_reading(window_capture(periodic(100, 1), Cut(10, 10)), WARMUP).graphs[:, PRESENT]
         assert present.tolist() == [0] * WARMUP + [1] * 6
 
     def test_a_capture_no_longer_than_the_warm_up_has_no_own_reading(self):
-        assert not own_reading(window_capture(periodic(40, 1), 10, 10), WARMUP).nodes.any()
+        assert not own_reading(window_capture(periodic(40, 1), Cut(10, 10)), WARMUP).nodes.any()
 
     def test_a_nodes_features_are_asinh_of_statistics_and_z(self):
-        capture = window_capture(periodic(100, 1), 10, 10)
+        capture = window_capture(periodic(100, 1), Cut(10, 10))
         statistics = node_statistics(capture, KNOWN, 0, 10)
         z = z_scores(statistics, KNOWN, KNOWN.rows(capture.node_key))
         for name, column in (("interval_mean", statistics), ("interval_mean_z", z)):
@@ -188,41 +190,41 @@ class TestMeaning:
     def test_an_unseen_id_is_flagged_and_says_nothing_else(self):
         frames = periodic(10, 1)
         frames.arbitration_id[:] = 0x700
-        nodes = known_reading(window_capture(frames, 10, 10), KNOWN).nodes
+        nodes = known_reading(window_capture(frames, Cut(10, 10)), KNOWN).nodes
         assert dict(zip(NODE_FEATURES, nodes[0], strict=True)) == {
             name: pytest.approx(np.arcsinh(1)) if name == "unseen" else 0 for name in NODE_FEATURES
         }
 
     def test_a_known_id_is_not_flagged(self):
-        nodes = known_reading(window_capture(periodic(10, 1), 10, 10), KNOWN).nodes
+        nodes = known_reading(window_capture(periodic(10, 1), Cut(10, 10)), KNOWN).nodes
         assert not nodes[:, NODE_FEATURES.index("unseen")].any()
 
     def test_the_duration_is_told_relative_to_the_usual_one(self):
         frames = periodic(600, 50)
         slow = replace(frames, timestamp=frames.timestamp[0] + 3 * (frames.timestamp - frames.timestamp[0]))
-        got = known_reading(window_capture(slow, 10, 10), KNOWN).graphs[:, GRAPH_FEATURES.index("log_duration")]
+        got = known_reading(window_capture(slow, Cut(10, 10)), KNOWN).graphs[:, GRAPH_FEATURES.index("log_duration")]
         assert np.median(got) == pytest.approx(np.log(3), abs=0.01)
 
     def test_usual_traffic_holds(self):
-        graphs = known_reading(window_capture(periodic(600, 51), 10, 10), KNOWN).graphs
+        graphs = known_reading(window_capture(periodic(600, 51), Cut(10, 10)), KNOWN).graphs
         assert np.median(graphs[:, GRAPH_FEATURES.index("holds")]) > 0.9
 
     def test_windows_of_unseen_ids_hold_nothing(self):
         frames = periodic(100, 1)
         frames.arbitration_id[:] += 0x400
-        graphs = known_reading(window_capture(frames, 10, 10), KNOWN).graphs
+        graphs = known_reading(window_capture(frames, Cut(10, 10)), KNOWN).graphs
         assert not graphs[:, GRAPH_FEATURES.index("holds")].any()
 
 
 class TestSilence:
     @each_reading
     def test_nothing_is_silent_in_usual_traffic(self, read):
-        assert read(window_capture(periodic(600, 51), 10, 10)).graphs[:, SILENCE].max() < 0.5
+        assert read(window_capture(periodic(600, 51), Cut(10, 10))).graphs[:, SILENCE].max() < 0.5
 
     @each_reading
     def test_it_grows_with_the_time_since_an_id_fell_silent(self, read):
         frames = silenced(periodic(1200, 51), 0x100, 3.0)
-        capture = window_capture(frames, 10, 10)
+        capture = window_capture(frames, Cut(10, 10))
         seconds = frames.timestamp[capture.last_frame] - frames.timestamp[0] - 3.0
         late = seconds > 0.5
         got = read(capture).graphs[late, SILENCE]
@@ -231,13 +233,13 @@ class TestSilence:
 
     def test_an_id_that_the_capture_never_had_is_not_missed(self):
         frames = silenced(periodic(600, 51), 0x100, 0.0)
-        assert known_reading(window_capture(frames, 10, 10), KNOWN).graphs[:, SILENCE].max() < 0.5
+        assert known_reading(window_capture(frames, Cut(10, 10)), KNOWN).graphs[:, SILENCE].max() < 0.5
 
     def test_it_ends_when_the_id_is_back(self):
         frames = periodic(1200, 51)
         since = frames.timestamp - frames.timestamp[0]
         gone = frames.take((frames.arbitration_id != 0x100) | (since < 1.0) | (since > 3.0))
-        capture = window_capture(gone, 10, 10)
+        capture = window_capture(gone, Cut(10, 10))
         back = gone.timestamp[capture.first_frame] - gone.timestamp[0] > 3.1
         assert known_reading(capture, KNOWN).graphs[back, SILENCE].max() < 0.5
 
@@ -248,7 +250,8 @@ class TestGrowth:
     def grown(self, change=lambda frames: None) -> list[tuple[VehicleProfile, int, int]]:
         frames = periodic(3200, 7)
         change(frames)
-        return list(own_profiles(window_capture(frames, 40, 40), 20))
+        profiles = own_profiles(window_capture(frames, Cut(40, 40)), 20)
+        return [(profile, nodes.first, nodes.last) for profile, nodes in profiles]
 
     def test_profiles_serve_the_windows_behind_the_warm_up_without_a_gap(self):
         assert [(first, last) for _, first, last in self.grown()] == [(20, 40), (40, 80)]
@@ -274,7 +277,7 @@ class TestGrowth:
 def test_equal_ids_of_two_lengths_are_read_apart():
     """A standard and an extended ID of one number: the one that the profile has not seen is flagged."""
     profile = fitted(frames_of(np.arange(100) * 0.01, [7] * 100))
-    capture = window_capture(frames_of(np.arange(10) * 0.01, [7] * 10, extended=[False, True] * 5), 10, 10)
+    capture = window_capture(frames_of(np.arange(10) * 0.01, [7] * 10, extended=[False, True] * 5), Cut(10, 10))
     assert known_reading(capture, profile).nodes[:, NODE_FEATURES.index("unseen")].astype(bool).tolist() == [
         False,
         True,

@@ -12,7 +12,7 @@ rule graphs:
         f"{LOGS}/graphs.log",
     benchmark:
         f"{BENCHMARKS}/graphs.tsv"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=60,

@@ -14,4 +14,5 @@ with stage(snakemake):
         graph=OmegaConf.create(snakemake.params.settings["graph"]),
         out=Path(snakemake.output.summary).parent,
         profiles=Path(snakemake.params.profiles),
+        threads=snakemake.threads,
     )

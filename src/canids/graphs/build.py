@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from canids.frames.parquet import read_frames
 from canids.graphs.check import check_splits
 from canids.graphs.enroll import fit_profile
 from canids.graphs.profile import VehicleProfile, save_profile
-from canids.graphs.readings import known_reading, own_reading
+from canids.graphs.readings import Reading, known_reading, own_reading
 from canids.graphs.references import Sample
 from canids.graphs.splits import GUARD, ROLES, VALIDATION_ROLES, roles_at, split_blocks
 from canids.graphs.store import (
@@ -32,7 +33,7 @@ from canids.graphs.store import (
     save_store,
     store_of_arrays,
 )
-from canids.graphs.windows import WindowedCapture, window_capture
+from canids.graphs.windows import Cut, WindowedCapture, window_capture
 from canids.progress import track
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,9 @@ class LabelledCapture:
         return times[self.windows.first_frame], times[self.windows.last_frame]
 
 
-def build_graphs(parquets: Sequence[Path], train: Sequence[str], graph: DictConfig, out: Path, profiles: Path) -> None:
+def build_graphs(
+    parquets: Sequence[Path], train: Sequence[str], graph: DictConfig, out: Path, profiles: Path, threads: int = 1
+) -> None:
     """Build every graph store of a dataset.
 
     Args:
@@ -83,12 +86,13 @@ def build_graphs(parquets: Sequence[Path], train: Sequence[str], graph: DictConf
         graph: the ``graph`` section of the configuration.
         out: folder of the stores and ``graphs.json``.
         profiles: folder of the vehicle profiles.
+        threads: captures that are worked on at once; the result is the same.
 
     Raises:
         DatasetError: a capture is too short for a window, or nothing is left to train on.
         ArtifactError: windows of two roles share frames.
     """
-    captures = [_load(path, graph) for path in track(parquets, "windows")]
+    captures = _each(parquets, lambda path: _load(path, graph), threads, "windows")
     training, duplicates = _once([c for c in captures if c.facts["scenario"] in [*train, SYNTHESISED]])
     if not training:
         raise DatasetError("no training capture; see dataset.train and dataset.captures")
@@ -105,10 +109,17 @@ def build_graphs(parquets: Sequence[Path], train: Sequence[str], graph: DictConf
     attack_types = tuple(dict.fromkeys([ATTACK_FREE, *(t for c in used for t in np.unique(c.attack_type).tolist())]))
     names = tuple(c.key for c in used)
     ids = np.unique(np.concatenate([c.windows.ids for c in used]))
-    known = _known_profiles(training, testing)
+    fitted = _fitted_profiles(training, testing, threads)
+    known = {number: fitted[mine] for number, c in enumerate(used) if (mine := _references(training, c.vehicle, c))}
+    readings = _each(
+        [(c.windows, known.get(number), read) for number, c in enumerate(used) for read in (True, False)],
+        lambda each: known_reading(*each[:2]) if each[2] else own_reading(each[0], graph.warmup),
+        threads,
+        "graphs",
+    )
     stores = [
-        _store(number, capture, role, known.get(number), graph, ids, names, attack_types)
-        for number, (capture, role) in enumerate(track(list(zip(used, roles, strict=True)), "graphs"))
+        _store(number, capture, role, readings[2 * number : 2 * number + 2], ids, names, attack_types)
+        for number, (capture, role) in enumerate(zip(used, roles, strict=True))
     ]
     parts = {"train": [ROLES.index("train")], "val": list(VALIDATION_ROLES)}
     written = []
@@ -125,18 +136,19 @@ def build_graphs(parquets: Sequence[Path], train: Sequence[str], graph: DictConf
         written.append(out / f"{scenario}.safetensors")
         save_store(written[-1], concatenate(chosen))
     for vehicle in dict.fromkeys(c.vehicle for c in training):
-        mine = _reference_captures(training, vehicle, without=None)
+        mine = _references(training, vehicle)
         if mine:
-            save_profile(profiles / vehicle, _fit(mine), vehicle, [c.key for c in mine])
+            save_profile(profiles / vehicle, fitted[mine], vehicle, [training[i].key for i in mine])
     write_json(out / "graphs.json", _summary(used, roles, stores, duplicates, known, graph))
     check_splits(written, out / "graphs.json")
 
 
 def _load(path: Path, graph: DictConfig) -> LabelledCapture:
     frames, facts = read_frames(path)
-    windows = window_capture(frames, graph.window, graph.stride)
+    windows = window_capture(frames, Cut(graph.window, graph.stride, graph.seconds, graph.stride_seconds))
     if len(windows) == 0:
-        raise DatasetError(f"{path}: {len(frames)} frames are too few for one window of {graph.window}")
+        wanted = f"{graph.seconds:g} s" if graph.seconds else graph.window
+        raise DatasetError(f"{path}: {len(frames)} frames are too few for one window of {wanted}")
     return LabelledCapture(facts, windows, _attack_types(frames, windows, facts["attack_spans"]))
 
 
@@ -164,7 +176,7 @@ def _split(training: list[LabelledCapture], graph: DictConfig) -> list[np.ndarra
         [c.attack_type for c in recorded],
         graph.block,
         graph.validation_share,
-        -(-graph.window // graph.stride),
+        max(c.windows.reach() for c in recorded),
         graph.split_seed,
     )
     role_of = {c.recording: (c, role) for c, role in zip(recorded, roles, strict=True)}
@@ -191,53 +203,56 @@ def _once(captures: list[LabelledCapture]) -> tuple[list[LabelledCapture], dict[
     return list(first.values()), repeats
 
 
-def _known_profiles(training: list[LabelledCapture], testing: list[LabelledCapture]) -> dict[int, VehicleProfile]:
-    """Number of a capture → its vehicle's profile, which the capture itself had no part in."""
-    fitted: dict[tuple[str, ...], VehicleProfile] = {}
-    known = {}
-    for number, capture in enumerate(track([*training, *testing], "profiles")):
-        mine = _reference_captures(training, capture.vehicle, without=capture)
-        if not mine:
-            continue
-        names = tuple(c.key for c in mine)
-        if names not in fitted:
-            fitted[names] = _fit(mine)
-        known[number] = fitted[names]
-    return known
+def _each(items: Sequence[Any], work: Callable[[Any], Any], threads: int, name: str) -> list[Any]:
+    """What is made of each item, in order; so many at once (compiled code and numpy leave the interpreter free)."""
+    with ThreadPoolExecutor(threads) as pool:
+        started = [pool.submit(work, item) for item in items]
+        return [each.result() for each in track(started, name)]
 
 
-def _reference_captures(
-    training: list[LabelledCapture], vehicle: str, without: LabelledCapture | None
-) -> list[LabelledCapture]:
-    """A vehicle's attack-free training captures of other recordings; where there is none, the attacked ones, for their
-    quiet windows."""
+def _fitted_profiles(
+    training: list[LabelledCapture], testing: list[LabelledCapture], threads: int
+) -> dict[tuple[int, ...], VehicleProfile]:
+    """The profile of each set of training captures that one of all captures is read against, or a vehicle known by."""
+    wanted = [_references(training, c.vehicle, c) for c in (*training, *testing)]
+    wanted += [_references(training, c.vehicle) for c in training]
+    sets = [mine for mine in dict.fromkeys(wanted) if mine]
+    return dict(
+        zip(sets, _each(sets, lambda mine: _fit([training[i] for i in mine]), threads, "profiles"), strict=True)
+    )
+
+
+def _references(
+    training: list[LabelledCapture], vehicle: str, without: LabelledCapture | None = None
+) -> tuple[int, ...]:
+    """Numbers of a vehicle's attack-free training captures of other recordings; where there is none, of the attacked
+    ones, for their quiet windows."""
     mine = [
-        c
-        for c in training
+        number
+        for number, c in enumerate(training)
         if c.vehicle == vehicle
         and c.facts["scenario"] != SYNTHESISED
         and (without is None or c.recording != without.recording)
     ]
-    return [c for c in mine if not c.attacked.any()] or [c for c in mine if not c.attacked.all()]
+    quiet = [number for number in mine if not training[number].attacked.any()]
+    return tuple(quiet or [number for number in mine if not training[number].attacked.all()])
 
 
-def _fit(captures: list[LabelledCapture]) -> VehicleProfile:
+def _fit(captures: Iterable[LabelledCapture]) -> VehicleProfile:
     """The profile of some captures' attack-free windows."""
-    return fit_profile([Sample(c.windows, ~c.attacked) for c in captures])
+    return fit_profile([Sample.of(c.windows, ~c.attacked) for c in captures])
 
 
 def _store(
     number: int,
     capture: LabelledCapture,
     role: np.ndarray,
-    profile: VehicleProfile | None,
-    graph: DictConfig,
+    readings: Sequence[Reading],
     ids: np.ndarray,
     captures: tuple[str, ...],
     attack_types: tuple[str, ...],
 ) -> GraphStore:
     windows = capture.windows
-    readings = [known_reading(windows, profile), own_reading(windows, graph.warmup)]
     attack_type = np.array([attack_types.index(name) for name in capture.attack_type])
     start, end = capture.window_times()
     return store_of_arrays(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from canids.graphs.grouped import Grouped
 from canids.graphs.profile import VehicleProfile
-from canids.graphs.references import Sample, SortedByRow, fit_references
-from canids.graphs.statistics import STATISTICS, node_statistics, z_scores
+from canids.graphs.references import Sample, fit_references
+from canids.graphs.statistics import STATISTICS, NodeReading, read_nodes, z_scores
 from canids.graphs.windows import WindowedCapture
 
 FEWEST_WINDOWS = 4  # an ID's spread is its own from so many windows on
@@ -19,6 +20,20 @@ QUARANTINE_QUANTILE = 0.95  # tolerates a warm-up with one attacked window in tw
 QUARANTINE_MARGIN = 1.5
 UNSEEN_SHARE = 0.05  # most frames of unseen IDs in a window that fits
 TIMING = [STATISTICS.index(name) for name in ("interval_mean", "interval_min", "fast_max")]
+FAST_MAX = STATISTICS.index("fast_max")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Statistics of nodes, read against references that their windows had no part in.
+
+    Attributes:
+        key: (m,) uint32 ID of each node. statistics: (m, S) float32. window_start: where each window's nodes begin.
+    """
+
+    key: np.ndarray
+    statistics: np.ndarray
+    window_start: np.ndarray
 
 
 def fit_profile(samples: Sequence[Sample]) -> VehicleProfile:
@@ -29,47 +44,77 @@ def fit_profile(samples: Sequence[Sample]) -> VehicleProfile:
 
     Raises:
         ValueError: there is no window to fit on.
-
     """
-    profile = fit_references(samples)
-    halves = [_half(sample) for sample in samples]
+    halves = [_halves(sample) for sample in samples]
     measured = []
     for fit_on, measure_on in ((0, 1), (1, 0)):
         fitted = [half[fit_on] for half in halves if half[fit_on].windows.any()]
         if fitted:
-            measured += _measure(fit_references(fitted), [half[measure_on] for half in halves])
-    centre, spread = _centre_and_spread(profile, measured)
-    profile = replace(profile, centre=centre, spread=spread)
-    return replace(profile, quarantine=_quarantine(profile, samples))
+            references = fit_references(fitted)
+            measured += [measure(half[measure_on].capture, half[measure_on].windows, references) for half in halves]
+    return with_statistics(fit_references(samples), measured)
 
 
-def fits(capture: WindowedCapture, profile: VehicleProfile, first: int, last: int) -> np.ndarray:
+def with_statistics(references: VehicleProfile, measured: Sequence[Measured]) -> VehicleProfile:
+    """The references with the centre and spread of what was measured, and the quarantine's limit."""
+    measured = [each for each in measured if len(each.key)]
+    if not measured:
+        return replace(references, quarantine=QUARANTINE_MARGIN)
+    rows = references.rows(np.concatenate([each.key for each in measured]))
+    statistics = np.concatenate([each.statistics for each in measured])
+    centre, spread = _centre_and_spread(references, rows, statistics)
+    profile = replace(references, centre=centre, spread=spread)
+    ends = np.cumsum([0, *(len(each.key) for each in measured)])
+    starts = np.concatenate([each.window_start + end for each, end in zip(measured, ends, strict=False)])
+    surprise = np.maximum.reduceat(_timing_surprise(z_scores(statistics, profile, rows)), starts)
+    return replace(profile, quarantine=float(np.quantile(surprise, QUARANTINE_QUANTILE)) + QUARANTINE_MARGIN)
+
+
+def measure(capture: WindowedCapture, windows: np.ndarray, references: VehicleProfile) -> Measured:
+    """The statistics of some windows ((w,) bool), read against references that they had no part in."""
+    chosen = np.flatnonzero(windows)
+    first, last = (int(chosen[0]), int(chosen[-1]) + 1) if len(chosen) else (0, 0)
+    return measured_of(capture, windows, references, read_nodes(capture, references, first, last))
+
+
+def measured_of(
+    capture: WindowedCapture, windows: np.ndarray, references: VehicleProfile, nodes: NodeReading
+) -> Measured:
+    """Of a reading's nodes, those in some windows ((w,) bool), less those of narrow IDs with a too-fast interval.
+
+    Leaving these out repairs a warm-up that contains the attack.
+    """
+    window = np.repeat(
+        np.arange(nodes.first, nodes.last), np.diff(capture.node_start[nodes.first : nodes.last + 1])
+    )  # fmt: skip
+    tainted = np.append(references.narrow, False)[nodes.rows] & (nodes.statistics[:, FAST_MAX] > TAINTED)
+    keep = np.flatnonzero(windows[window] & (nodes.rows < len(references.key)) & ~tainted)
+    starts = np.flatnonzero(np.diff(window[keep], prepend=-1))
+    return Measured(references.key[nodes.rows[keep]], nodes.statistics[keep], starts)
+
+
+def fits(capture: WindowedCapture, profile: VehicleProfile, nodes: NodeReading) -> np.ndarray:
     """(last - first,) bool: windows quiet enough in their timing and IDs to enter the capture's own profile.
 
     Payload statistics have no say: signals wander into new ranges on every drive, and have to be learned.
     """
-    begin, end = capture.node_start[first], capture.node_start[last]
-    if begin == end:
+    if not len(nodes.rows):
         return np.zeros(0, bool)
-    starts = capture.node_start[first:last] - begin
-    unseen = capture.node_rows(profile, first, last) == len(profile.key)
-    unseen_frames = np.add.reduceat(np.where(unseen, capture.node_frames[begin:end], 0).astype(np.int64), starts)
-    return (unseen_frames <= UNSEEN_SHARE * capture.window) & (
-        _timing_surprise(capture, profile, first, last) <= profile.quarantine
+    begin, end = capture.node_start[nodes.first], capture.node_start[nodes.last]
+    starts = capture.node_start[nodes.first : nodes.last] - begin
+    unseen = np.where(nodes.rows == len(profile.key), capture.node_frames[begin:end], 0).astype(np.int64)
+    frames = capture.frame_count()[nodes.first : nodes.last]
+    return (np.add.reduceat(unseen, starts) <= UNSEEN_SHARE * frames) & (
+        np.maximum.reduceat(_timing_surprise(nodes.z), starts) <= profile.quarantine
     )
 
 
-def _timing_surprise(capture: WindowedCapture, profile: VehicleProfile, first: int, last: int) -> np.ndarray:
-    """(last - first,) largest asinh |z| of a window's nodes over the ``TIMING`` statistics."""
-    statistics = node_statistics(capture, profile, first, last)
-    if len(statistics) == 0:
-        return np.zeros(0, np.float32)
-    z = z_scores(statistics, profile, capture.node_rows(profile, first, last))[:, TIMING]
-    starts = capture.node_start[first:last] - capture.node_start[first]
-    return np.maximum.reduceat(np.abs(np.arcsinh(z)).max(axis=1), starts)
+def _timing_surprise(z: np.ndarray) -> np.ndarray:
+    """(nodes,) largest asinh |z| of a node over the ``TIMING`` statistics."""
+    return np.arcsinh(np.abs(z[:, TIMING]).max(axis=1))
 
 
-def _half(sample: Sample) -> tuple[Sample, Sample]:
+def _halves(sample: Sample) -> tuple[Sample, Sample]:
     """The first and the second half of a sample's windows, without those of the second that reach into the first."""
     chosen = np.flatnonzero(sample.windows)
     middle = len(chosen) // 2
@@ -80,38 +125,12 @@ def _half(sample: Sample) -> tuple[Sample, Sample]:
         second[chosen[middle:][~overlap[middle:]]] = True
     else:
         second[chosen] = True
-    return Sample(sample.capture, first), Sample(sample.capture, second)
+    return Sample.of(sample.capture, first), Sample.of(sample.capture, second)
 
 
-def _range(windows: np.ndarray) -> tuple[int, int]:
-    """First and last + 1 of the windows that are chosen ((w,) bool)."""
-    chosen = np.flatnonzero(windows)
-    return (int(chosen[0]), int(chosen[-1]) + 1) if len(chosen) else (0, 0)
-
-
-def _measure(profile: VehicleProfile, samples: Sequence[Sample]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(rows, statistics) of the samples' nodes, less those of narrow IDs that hold a too-fast interval.
-
-    Leaving these out repairs a warm-up that contains the attack.
-    """
-    measured = []
-    for sample in samples:
-        first, last = _range(sample.windows)
-        begin, end = sample.capture.node_start[first], sample.capture.node_start[last]
-        chosen = sample.windows[sample.capture.node_window()[begin:end]]
-        statistics = node_statistics(sample.capture, profile, first, last)
-        rows = sample.capture.node_rows(profile, first, last)
-        tainted = np.append(profile.narrow, False)[rows] & (statistics[:, STATISTICS.index("fast_max")] > TAINTED)
-        keep = chosen & (rows < len(profile.key)) & ~tainted
-        measured.append((profile.key[rows[keep]], statistics[keep]))
-    return measured
-
-
-def _centre_and_spread(profile: VehicleProfile, measured: list) -> tuple[np.ndarray, np.ndarray]:
-    if not measured:
-        return profile.centre, profile.spread
-    rows = profile.rows(np.concatenate([key for key, _ in measured]))
-    statistics = np.concatenate([each for _, each in measured])
+def _centre_and_spread(
+    profile: VehicleProfile, rows: np.ndarray, statistics: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     known = rows < len(profile.key)
     centre, spread = _by_id(rows[known], statistics[known], len(profile.key))
     unmeasured = np.isnan(centre[:, 0])
@@ -129,22 +148,11 @@ def _by_id(rows: np.ndarray, statistics: np.ndarray, ids: int) -> tuple[np.ndarr
     Skewed statistics (maxima, surprises) have quiet medians, so the tails' reach counts as well as the MAD. The fewer
     windows were measured, the less is known of them.
     """
-    n = np.bincount(rows, minlength=ids)
-    centre, spread = np.empty((2, ids, statistics.shape[1]), np.float32)
-    for s, values in enumerate(np.ascontiguousarray(statistics.T)):
-        by_row = SortedByRow.of(rows, values, ids)
-        low, middle, high = (by_row.quantile(q) for q in (0.02, 0.5, 0.98))
-        deviation = 1.4826 * SortedByRow.of(rows, np.abs(values - middle[rows]), ids).quantile(0.5)
-        centre[:, s] = middle
-        spread[:, s] = np.maximum(deviation, np.maximum(high - middle, middle - low) / 2.05)
-    spread *= 1 + 2 / np.sqrt(np.maximum(n, 1))[:, None]
-    centre[n < FEWEST_WINDOWS] = np.nan
-    return centre, spread
-
-
-def _quarantine(profile: VehicleProfile, samples: Sequence[Sample]) -> float:
-    values = []
-    for sample in samples:
-        first, last = _range(sample.windows)
-        values.append(_timing_surprise(sample.capture, profile, first, last)[sample.windows[first:last]])
-    return float(np.quantile(np.concatenate(values), QUARANTINE_QUANTILE)) + QUARANTINE_MARGIN
+    grouped = Grouped.of(rows, statistics, ids)
+    n = grouped.counts()
+    low, middle, high = (grouped.quantile(q) for q in (0.02, 0.5, 0.98))
+    deviation = np.float32(1.4826) * grouped.deviation(middle)
+    spread = np.maximum(deviation, np.maximum(high - middle, middle - low) / np.float32(2.05))
+    spread *= (1 + 2 / np.sqrt(np.maximum(n, 1))[:, None]).astype(np.float32)
+    middle[n < FEWEST_WINDOWS] = np.nan
+    return middle, spread

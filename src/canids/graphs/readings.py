@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from canids.graphs.enroll import fit_profile, fits
+from canids.graphs.enroll import fit_profile, fits, measure, measured_of, with_statistics
 from canids.graphs.profile import VehicleProfile
-from canids.graphs.references import Sample
-from canids.graphs.statistics import STATISTICS, node_statistics, z_scores
+from canids.graphs.references import Sample, fit_references
+from canids.graphs.statistics import STATISTICS, NodeReading, read_nodes
 from canids.graphs.windows import WindowedCapture
 
 RAW = [STATISTICS.index(name) for name in (
@@ -61,60 +61,89 @@ def known_reading(capture: WindowedCapture, profile: VehicleProfile | None) -> R
     """The whole capture against one profile; empty without one."""
     reading = empty_reading(capture)
     if profile is not None:
-        _read_into(reading, capture, profile, 0, len(capture))
+        _write(reading, capture, profile, read_nodes(capture, profile, 0, len(capture)))
     return reading
 
 
 def own_reading(capture: WindowedCapture, warmup: int) -> Reading:
     """The capture against its own profile, from the end of its warm-up (windows) on."""
     reading = empty_reading(capture)
-    for profile, first, last in own_profiles(capture, warmup):
-        _read_into(reading, capture, profile, first, last)
+    for profile, nodes in own_profiles(capture, warmup):
+        _write(reading, capture, profile, nodes)
     return reading
 
 
-def own_profiles(capture: WindowedCapture, warmup: int) -> Iterator[tuple[VehicleProfile, int, int]]:
-    """The capture's own profile as it grows: (profile, first window, last window + 1) that it serves for.
+def own_profiles(capture: WindowedCapture, warmup: int) -> Iterator[tuple[VehicleProfile, NodeReading]]:
+    """The capture's own profile as it grows, and what it says of the windows that it serves for.
 
-    It rests on windows that came before ``first`` only, less those that did not fit the profile of their day.
+    It rests on windows that came before these only, less those that did not fit the profile of their day. Each growth
+    is a cross-fit: what the profile had learned before and the windows that are new are measured against each other.
     """
     doublings = itertools.takewhile(lambda w: w < len(capture), (warmup << k for k in itertools.count()))
-    bounds = [*doublings, len(capture)]
     chosen = np.zeros(len(capture), bool)
     chosen[:warmup] = True
-    for first, last in itertools.pairwise(bounds):
+    sample, profile, nodes = None, None, None
+    for first, last in itertools.pairwise([*doublings, len(capture)]):
         # Overlapping windows reach beyond their own start: only those that ended before `first` began may enter.
-        whole = chosen & (capture.last_frame < first * capture.stride)
-        if not whole.any():
-            continue
-        profile = fit_profile([Sample(capture, whole)])
-        yield profile, first, last
-        chosen[first:last] = fits(capture, profile, first, last)
+        ended = chosen & (capture.last_frame < capture.first_frame[first])
+        if sample is None and ended.any():
+            sample = Sample.of(capture, ended)
+            profile = fit_profile([sample])
+        elif sample is not None:
+            sample, profile = _grown(sample, profile, nodes, ended & ~sample.windows)
+        if profile is not None:
+            nodes = read_nodes(capture, profile, first, last)
+            chosen[first:last] = fits(capture, profile, nodes)
+            yield profile, nodes
 
 
-def _read_into(reading: Reading, capture: WindowedCapture, profile: VehicleProfile, first: int, last: int) -> None:
-    begin, end = capture.node_start[first], capture.node_start[last]
-    if begin == end:
+def _grown(
+    sample: Sample, profile: VehicleProfile, nodes: NodeReading, windows: np.ndarray
+) -> tuple[Sample, VehicleProfile]:
+    """A sample and its profile with some windows more, of those that the profile has read."""
+    capture = sample.capture
+    grown, new = sample.extended(windows)
+    if not new.inside.any():
+        return sample, profile
+    apart = windows & (capture.first_frame > np.flatnonzero(sample.inside)[-1])
+    apart[: nodes.first] = False
+    measured = [
+        measured_of(capture, apart, profile, nodes),
+        measure(capture, sample.windows, fit_references([new])),
+    ]
+    return grown, with_statistics(fit_references([grown]), measured)
+
+
+def _write(reading: Reading, capture: WindowedCapture, profile: VehicleProfile, nodes: NodeReading) -> None:
+    first, last, rows = nodes.first, nodes.last, nodes.rows
+    if not len(rows):
         return
-    rows = capture.node_rows(profile, first, last)
-    statistics = node_statistics(capture, profile, first, last)
-    z = z_scores(statistics, profile, rows)
+    begin, end = capture.node_start[first], capture.node_start[last]
     unseen = rows == len(profile.key)
-    features = np.concatenate([statistics[:, RAW], z, unseen[:, None]], axis=1)
-    reading.nodes[begin:end] = np.clip(np.arcsinh(features), -LARGEST, LARGEST)
+    features = reading.nodes[begin:end]
+    features[:, : len(RAW)] = nodes.statistics[:, RAW]
+    features[:, len(RAW) : -1] = nodes.z
+    features[:, -1] = unseen
+    np.arcsinh(features, out=features)
+    np.clip(features, -LARGEST, LARGEST, out=features)
 
-    edge_begin, edge_end = capture.edge_start[first], capture.edge_start[last]
-    offset = np.repeat(capture.node_start[first:last] - begin, np.diff(capture.edge_start[first : last + 1]))
-    source, target = capture.edges[:, edge_begin:edge_end] + offset
-    reading.edges[edge_begin:edge_end, 0] = profile.transition_cost[rows[source], rows[target]]
-
+    edges = slice(capture.edge_start[first], capture.edge_start[last])
+    _edge_costs(
+        reading.edges[edges, 0],
+        profile.transition_cost,
+        rows,
+        capture.edges[:, edges],
+        capture.node_start[first : last + 1] - begin,
+        capture.edge_start[first : last + 1] - edges.start,
+    )
     starts = capture.node_start[first:last] - begin
-    quiet = (np.abs(z) < HOLDS_Z).mean(axis=1) * ~unseen
+    quiet = (np.abs(nodes.z) < HOLDS_Z).mean(axis=1) * ~unseen
     seconds = np.maximum(capture.seconds()[first:last], 1e-6)
     reading.graphs[first:last, 0] = 1
     reading.graphs[first:last, 1] = np.log(seconds) - profile.log_duration
     reading.graphs[first:last, 2] = _silence(
-        profile.rows(capture.ids)[capture.code],
+        profile.rows(capture.ids),
+        capture.code,
         capture.timestamp,
         np.append(profile.longest, np.float32(np.inf)),
         capture.last_frame[first:last],
@@ -122,18 +151,28 @@ def _read_into(reading: Reading, capture: WindowedCapture, profile: VehicleProfi
     reading.graphs[first:last, 3] = np.add.reduceat(quiet, starts) / np.diff(capture.node_start[first : last + 1])
 
 
-@njit(cache=True)
-def _silence(row, timestamp, longest, last_frame):
+@njit(cache=True, nogil=True)
+def _edge_costs(out, transition_cost, rows, edges, node_start, edge_start):
+    for w in range(len(node_start) - 1):
+        for e in range(edge_start[w], edge_start[w + 1]):
+            out[e] = transition_cost[rows[node_start[w] + edges[0, e]], rows[node_start[w] + edges[1, e]]]
+
+
+@njit(cache=True, nogil=True)
+def _silence(rows, code, timestamp, longest, last_frame):
     """(w,) largest ln(time since last heard / longest usual interval) of the IDs heard so far, at least 0."""
     out = np.zeros(len(last_frame), np.float32)
     heard = np.full(len(longest), np.nan)
+    limit = np.exp(longest.astype(np.float64))
     i = 0
     for w in range(len(last_frame)):
         while i <= last_frame[w]:
-            heard[row[i]] = timestamp[i]
+            heard[rows[code[i]]] = timestamp[i]
             i += 1
         now = timestamp[last_frame[w]]
-        for k in range(len(longest)):
-            if now > heard[k]:
-                out[w] = max(out[w], np.log(now - heard[k]) - longest[k])
+        overdue = 1.0
+        for k in range(len(limit)):
+            if now - heard[k] > overdue * limit[k]:
+                overdue = (now - heard[k]) / limit[k]
+        out[w] = np.log(overdue)
     return out

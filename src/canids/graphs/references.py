@@ -8,21 +8,61 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from canids.graphs.grouped import Grouped
 from canids.graphs.profile import NARROW, NARROW_FRAMES, VehicleProfile
 from canids.graphs.statistics import STATISTICS
 from canids.graphs.windows import WindowedCapture
 
 SMOOTHING = 0.5  # pseudo-count of every probability (Krichevsky-Trofimov)
 FEWEST_FRAMES = 2  # an ID heard less often stays unseen: a fuzzer's random IDs should not become known ones
-BYTE_VALUES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(bool)
+BYTE_VALUES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+LANES = BYTE_VALUES.view(np.uint64).ravel()  # a byte's eight bits, each in a byte of its own
+LANE_FULL = 255
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What some frames of a capture count up to, for each of its K IDs.
+
+    Attributes:
+        frames: (K,). repeats: (K, 2) changed and repeated payloads. flipped, set_: (K, 64) changed bits and set bits.
+    """
+
+    frames: np.ndarray
+    repeats: np.ndarray
+    flipped: np.ndarray
+    set_: np.ndarray
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(mine + others for mine, others in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Windows of a capture to fit on: ``windows`` is (w,) bool."""
+    """Windows of a capture to fit on: ``windows`` is (w,) bool, ``inside`` (n,) bool their frames."""
 
     capture: WindowedCapture
     windows: np.ndarray
+    inside: np.ndarray
+    counts: Counts
+
+    @classmethod
+    def of(cls, capture: WindowedCapture, windows: np.ndarray) -> Sample:
+        """The sample of some windows."""
+        return cls._of_frames(capture, windows, capture.frames_of(windows))
+
+    def extended(self, windows: np.ndarray) -> tuple[Sample, Sample]:
+        """The sample with some windows more, and the sample of these alone, less the frames that were in it before."""
+        more = self._of_frames(self.capture, windows, self.capture.frames_of(windows) & ~self.inside)
+        both = Sample(
+            self.capture, self.windows | windows, self.inside | more.inside, self.counts + more.counts
+        )  # fmt: skip
+        return both, more
+
+    @classmethod
+    def _of_frames(cls, capture: WindowedCapture, windows: np.ndarray, inside: np.ndarray) -> Sample:
+        counted = _count(capture.code, capture.repeats, capture.bits, capture.flips, inside, len(capture.ids), LANES)
+        return cls(capture, windows, inside, Counts(*counted))
 
 
 def fit_references(samples: Sequence[Sample]) -> VehicleProfile:
@@ -31,39 +71,34 @@ def fit_references(samples: Sequence[Sample]) -> VehicleProfile:
     Raises:
         ValueError: there is no window to fit on.
     """
-    inside = [(s.capture, np.flatnonzero(s.capture.frames_of(s.windows))) for s in samples]
-    if not sum(len(frames) for _, frames in inside):
+    ids, places, counts = _joined(samples)
+    if not counts.frames.any():
         raise ValueError("no window to fit a vehicle profile on")
-    ids = np.unique(np.concatenate([capture.ids for capture, _ in inside]))
-    code_of = [np.searchsorted(ids, capture.ids) for capture, _ in inside]
-    code = np.concatenate([codes[c.code[frames]] for codes, (c, frames) in zip(code_of, inside, strict=True)])
-    before = np.concatenate([_before(codes, c, frames) for codes, (c, frames) in zip(code_of, inside, strict=True)])
-    count = np.bincount(code, minlength=len(ids))
-    known = count >= min(FEWEST_FRAMES, count.max())
-    row_of = np.where(known, np.cumsum(known) - 1, known.sum())  # the last row stands for unseen IDs
-    rows = row_of[code]
-    key = ids[known]
-    column = {
-        name: np.concatenate([getattr(capture, name)[frames] for capture, frames in inside])
-        for name in ("log_interval", "repeats", "bits", "flips")
-    }
-    repeats, flipped, set_ = _count_payloads(rows, column["repeats"], column["bits"], column["flips"], len(key))
-    limits = _interval_limits(rows, column["log_interval"], len(key))
+    known = counts.frames >= min(FEWEST_FRAMES, counts.frames.max())
+    key, frames = ids[known], counts.frames[known]
+    row_of = np.where(known, np.cumsum(known) - 1, known.sum()).astype(np.int32)  # the last row stands for unseen IDs
+    successions = np.zeros((len(key) + 1, len(key) + 1), np.int64)
+    intervals = []
+    for sample, place in zip(samples, places, strict=True):
+        capture = sample.capture
+        intervals.append(_scan(capture.code, capture.log_interval, sample.inside, row_of[place], successions))
+    limits = _interval_limits(*(np.concatenate(each) for each in zip(*intervals, strict=True)), len(key))
+    repeats = counts.repeats[known]
     follows = repeats.sum(axis=1)
-    seconds = np.concatenate([s.capture.seconds()[s.windows] for s in samples])
+    seconds = np.concatenate([sample.capture.seconds()[sample.windows] for sample in samples])
     return VehicleProfile(
         key=key,
-        frames=count[known],
-        share=(count[known] / len(rows)).astype(np.float32),
+        frames=frames,
+        share=(frames / counts.frames.sum()).astype(np.float32),
         median=limits[0],
         mad=limits[1],
         shortest=limits[2],
         longest=limits[3],
         narrow=limits[4].astype(bool),
         repeat_cost=_cost(repeats, follows[:, None], 2).astype(np.float32),
-        flip_cost=_byte_cost(flipped, follows),
-        bit_cost=_byte_cost(set_, count[known]),
-        transition_cost=_transition_cost(np.append(row_of, len(key))[before], rows, len(key)),
+        flip_cost=_byte_cost(counts.flipped[known], follows),
+        bit_cost=_byte_cost(counts.set_[known], frames),
+        transition_cost=_cost(successions, successions.sum(axis=1, keepdims=True), len(key) + 1).astype(np.float32),
         log_duration=float(np.log(max(np.median(seconds), 1e-6))),
         centre=np.zeros((len(key), len(STATISTICS)), np.float32),
         spread=np.ones((len(key), len(STATISTICS)), np.float32),
@@ -71,72 +106,77 @@ def fit_references(samples: Sequence[Sample]) -> VehicleProfile:
     )
 
 
-def _before(codes: np.ndarray, capture: WindowedCapture, frames: np.ndarray) -> np.ndarray:
-    """Code of the frame before each of some frames; -1 before a capture's first."""
-    return np.where(frames > 0, codes[capture.code[np.maximum(frames - 1, 0)]], -1)
+def _joined(samples: Sequence[Sample]) -> tuple[np.ndarray, list[np.ndarray], Counts]:
+    """The IDs of all samples, the place of each sample's IDs among them, and the counts together."""
+    if len(samples) == 1:
+        ids = samples[0].capture.ids
+        return ids, [np.arange(len(ids))], samples[0].counts
+    ids = np.unique(np.concatenate([sample.capture.ids for sample in samples]))
+    places = [np.searchsorted(ids, sample.capture.ids) for sample in samples]
+    joined = Counts(*(np.zeros((len(ids), *each.shape[1:]), each.dtype) for each in vars(samples[0].counts).values()))
+    for sample, place in zip(samples, places, strict=True):
+        for total, mine in zip(vars(joined).values(), vars(sample.counts).values(), strict=True):
+            total[place] += mine
+    return ids, places, joined
 
 
-@njit(cache=True)
-def _count_payloads(rows, repeats, bits, flips, ids):
-    """Per ID: changed and repeated payloads (ids, 2), changed bits and set bits (ids, 64)."""
+@njit(cache=True, nogil=True)
+def _count(code, repeats, bits, flips, inside, ids, lanes):
+    """The fields of ``Counts``. Bits add up in byte-wide lanes, eight at a time, taken out before they spill."""
+    frames = np.zeros(ids, np.int64)
     repeated = np.zeros((ids, 2), np.int64)
-    flipped, set_ = np.zeros((ids, 64), np.int64), np.zeros((ids, 64), np.int64)
-    for i in range(len(rows)):
-        k = rows[i]
-        if k == ids:
+    totals = np.zeros((2, ids, 64), np.int64)
+    running = np.zeros((ids, 16), np.uint64)
+    for i in range(len(code)):
+        if not inside[i]:
             continue
-        f, b = flips[i], bits[i]
+        k = code[i]
+        frames[k] += 1
         if repeats[i] >= 0:
             repeated[k, repeats[i]] += 1
-        for bit in range(64):
-            if b == 0 and f == 0:
-                break
-            set_[k, bit] += b & np.uint64(1)
-            if repeats[i] >= 0:
-                flipped[k, bit] += f & np.uint64(1)
-            b >>= np.uint64(1)
-            f >>= np.uint64(1)
-    return repeated, flipped, set_
+        f, b = flips[i], bits[i]
+        mine = running[k]
+        if f:
+            for byte in range(8):
+                mine[byte] += lanes[f & np.uint64(255)]
+                f >>= np.uint64(8)
+        for byte in range(8):
+            mine[8 + byte] += lanes[b & np.uint64(255)]
+            b >>= np.uint64(8)
+        if frames[k] % LANE_FULL == 0:
+            _take_out(mine, totals[0, k], totals[1, k])
+    for k in range(ids):
+        _take_out(running[k], totals[0, k], totals[1, k])
+    return frames, repeated, totals[0], totals[1]
 
 
-@dataclass(frozen=True)
-class SortedByRow:
-    """Values grouped by row and sorted within each: row k has ``values[start[k]:start[k + 1]]``."""
+@njit(cache=True, nogil=True)
+def _take_out(running, flipped, set_):
+    for byte in range(8):
+        for bit in range(8):
+            shift = np.uint64(8 * bit)
+            flipped[8 * byte + bit] += np.int64((running[byte] >> shift) & np.uint64(255))
+            set_[8 * byte + bit] += np.int64((running[8 + byte] >> shift) & np.uint64(255))
+    running[:] = 0
 
-    values: np.ndarray
-    start: np.ndarray
 
-    @classmethod
-    def of(cls, rows: np.ndarray, values: np.ndarray, count: int) -> SortedByRow:
-        """Sort (n,) float32 values of (n,) rows below ``count``; NaN are left out.
-
-        Row and value make one integer that sorts like the pair, which is many times faster than a sort for each row.
-        """
-        there = ~np.isnan(values)
-        rows, bits = rows[there].astype(np.uint64), values[there].view(np.uint32)
-        ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
-        key = (rows << np.uint64(32)) | ordered
-        key.sort()
-        ordered = key.astype(np.uint32)
-        bits = np.where(ordered >> 31, ordered ^ np.uint32(1 << 31), ~ordered)
-        start = np.concatenate([[0], np.cumsum(np.bincount(rows.astype(np.int64), minlength=count))])
-        return cls(bits.view(np.float32), start)
-
-    def counts(self) -> np.ndarray:
-        """(count,) values in each row."""
-        return np.diff(self.start)
-
-    def quantile(self, q: float) -> np.ndarray:
-        """(count,) quantile of each row, interpolated linearly; NaN where a row is empty."""
-        n = self.counts()
-        at = q * np.maximum(n - 1, 0)
-        low = np.floor(at).astype(np.int64)
-        first = np.minimum(self.start[:-1] + low, max(len(self.values) - 1, 0))
-        second = np.minimum(first + (low + 1 < n), max(len(self.values) - 1, 0))
-        if not len(self.values):
-            return np.full(len(n), np.nan, np.float32)
-        value = self.values[first] + (at - low) * (self.values[second] - self.values[first])
-        return np.where(n > 0, value, np.nan).astype(np.float32)
+@njit(cache=True, nogil=True)
+def _scan(code, log_interval, inside, row_of, successions):
+    """Row and ln interval of the frames of known IDs that have one; counts who follows whom into ``successions``."""
+    unseen = len(successions) - 1
+    rows = np.empty(len(code), np.int32)
+    values = np.empty((len(code), 1), np.float32)
+    found = 0
+    for i in range(len(code)):
+        if not inside[i]:
+            continue
+        row = row_of[code[i]]
+        successions[row_of[code[i - 1]] if i else unseen, row] += 1
+        if row < unseen and not np.isnan(log_interval[i]):
+            rows[found] = row
+            values[found, 0] = log_interval[i]
+            found += 1
+    return rows[:found].copy(), values[:found].copy()
 
 
 def _interval_limits(rows: np.ndarray, log_interval: np.ndarray, ids: int) -> np.ndarray:
@@ -144,17 +184,15 @@ def _interval_limits(rows: np.ndarray, log_interval: np.ndarray, ids: int) -> np
 
     What a few frames show is widened by 1.5/√(n/10): the fewer were seen, the further the true extremes may lie.
     """
-    inside = rows < ids
-    rows, log_interval = rows[inside], log_interval[inside]
-    intervals = SortedByRow.of(rows, log_interval, ids)
+    intervals = Grouped.of(rows, log_interval, ids)
     n = intervals.counts()
-    median = np.nan_to_num(intervals.quantile(0.5))
-    mad = np.nan_to_num(SortedByRow.of(rows, np.abs(log_interval - median[rows]), ids).quantile(0.5))
+    middle = np.nan_to_num(intervals.quantile(0.5))
+    median, mad = middle[:, 0], np.nan_to_num(intervals.deviation(middle)[:, 0])
+    least, low, most = (intervals.quantile(q)[:, 0] for q in (0.0, 0.01, 1.0))
     margin = 1.5 / np.sqrt(np.maximum(n, 1) / 10)
     narrow = (mad < NARROW) & (n >= NARROW_FRAMES)
-    tight = np.maximum(intervals.quantile(0.01), median - 6 * mad - 0.1)
-    shortest = np.where(narrow, tight, intervals.quantile(0.0) - margin)
-    longest = intervals.quantile(1.0) + margin
+    shortest = np.where(narrow, np.maximum(low, median - 6 * mad - 0.1), least - margin)
+    longest = most + margin
     unknown = n == 0
     return np.stack(
         [median, mad, np.where(unknown, -np.inf, shortest), np.where(unknown, np.inf, longest), narrow]
@@ -173,9 +211,5 @@ def _byte_cost(count: np.ndarray, total: np.ndarray) -> np.ndarray:
     """
     set_ = _cost(count, total[:, None], 2).reshape(-1, 8, 8)
     clear = _cost(total[:, None] - count, total[:, None], 2).reshape(-1, 8, 8)
-    return (clear.sum(axis=2)[:, :, None] + (set_ - clear) @ BYTE_VALUES.T).astype(np.float32)
-
-
-def _transition_cost(before: np.ndarray, rows: np.ndarray, ids: int) -> np.ndarray:
-    count = np.bincount(before * (ids + 1) + rows, minlength=(ids + 1) ** 2).reshape(ids + 1, ids + 1)
-    return _cost(count, count.sum(axis=1, keepdims=True), ids + 1).astype(np.float32)
+    more = (set_ - clear).astype(np.float32) @ BYTE_VALUES.T.astype(np.float32)
+    return clear.sum(axis=2, dtype=np.float32)[:, :, None] + more

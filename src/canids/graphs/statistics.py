@@ -12,6 +12,8 @@ The channels of a frame (natural logarithms; P is a probability under the profil
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numba import njit
 
@@ -65,31 +67,61 @@ def node_statistics(capture: WindowedCapture, profile: VehicleProfile, first: in
     begin, end = capture.node_start[first], capture.node_start[last]
     if begin == end:
         return np.zeros((0, len(STATISTICS)), np.float32)
-    frames = slice(first * capture.stride, (last - 1) * capture.stride + capture.window)
+    frames = slice(int(capture.first_frame[first]), int(capture.last_frame[last - 1]) + 1)
     rows = capture.node_rows(profile, first, last)
-    usual = np.append(profile.share, np.nan)[rows]
     statistics = _node_statistics(
         frame_channels(capture, profile, frames),
-        capture.slot[first:last],
+        capture.slot[capture.frame_count()[:first].sum() :],
+        capture.first_frame[first:last] - frames.start,
+        capture.last_frame[first:last] - frames.start,
         capture.node_start[first : last + 1] - begin,
         capture.node_frames[begin:end],
-        np.int64(capture.stride),
     )
-    statistics[:, 0] = np.log(capture.node_frames[begin:end] / capture.window / usual)
+    frames_around = np.repeat(capture.frame_count()[first:last], np.diff(capture.node_start[first : last + 1]))
+    statistics[:, 0] = np.log(capture.node_frames[begin:end] / frames_around / np.append(profile.share, np.nan)[rows])
     statistics[rows == len(profile.key)] = 0
     return statistics
 
 
+@dataclass(frozen=True)
+class NodeReading:
+    """The nodes of windows ``first`` to ``last`` - 1 against a profile.
+
+    Attributes:
+        rows: (nodes,) int32 row in the profile. statistics, z: (nodes, S) float32, 0 for an unseen ID.
+    """
+
+    first: int
+    last: int
+    rows: np.ndarray
+    statistics: np.ndarray
+    z: np.ndarray
+
+
+def read_nodes(capture: WindowedCapture, profile: VehicleProfile, first: int, last: int) -> NodeReading:
+    """Read the nodes of windows ``first`` to ``last`` - 1 against a profile."""
+    rows = capture.node_rows(profile, first, last)
+    statistics = node_statistics(capture, profile, first, last)
+    return NodeReading(first, last, rows, statistics, z_scores(statistics, profile, rows))
+
+
 def z_scores(statistics: np.ndarray, profile: VehicleProfile, rows: np.ndarray) -> np.ndarray:
     """(nodes, S) (statistic - centre) / spread of each node's ID; 0 for an unseen one."""
-    unseen = rows == len(profile.key)
-    known = np.where(unseen, 0, rows)
-    z = (statistics - profile.centre[known]) / profile.spread[known]
-    z[unseen] = 0
-    return z
+    return _z_scores(statistics, profile.centre, profile.spread, rows)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
+def _z_scores(statistics, centre, spread, rows):
+    out = np.zeros_like(statistics)
+    for i in range(len(rows)):
+        k = rows[i]
+        if k < len(centre):
+            for s in range(statistics.shape[1]):
+                out[i, s] = (statistics[i, s] - centre[k, s]) / spread[k, s]
+    return out
+
+
+@njit(cache=True, nogil=True)
 def _frame_channels(row, before, log_interval, repeats, bits, flips, median, shortest, repeat_cost, flip_cost, bit_cost,
                     transition_cost):  # fmt: skip
     n, unseen = len(row), len(median)
@@ -114,28 +146,30 @@ def _frame_channels(row, before, log_interval, repeats, bits, flips, median, sho
     return out
 
 
-@njit(cache=True)
-def _node_statistics(channels, slot, node_start, node_frames, stride):
-    windows, window = slot.shape
+@njit(cache=True, nogil=True)
+def _node_statistics(channels, slot, first_frame, last_frame, node_start, node_frames):
+    windows = len(first_frame)
     nodes = node_start[windows]
     out = np.zeros((nodes, 14), np.float32)
     intervals = np.zeros(nodes, np.int64)
+    at = 0
     for w in range(windows):
-        for j in range(window):
-            i = w * stride + j
-            node = node_start[w] + slot[w, j]
-            r = channels[i, 0]
+        for i in range(first_frame[w], last_frame[w] + 1):
+            node = node_start[w] + slot[at]
+            at += 1
+            mine, channel = out[node], channels[i]
+            r = channel[0]
             if not np.isnan(r):
-                out[node, 2] = r if intervals[node] == 0 else min(out[node, 2], r)
-                out[node, 3] = r if intervals[node] == 0 else max(out[node, 3], r)
-                out[node, 1] += r
+                mine[2] = r if intervals[node] == 0 else min(mine[2], r)
+                mine[3] = r if intervals[node] == 0 else max(mine[3], r)
+                mine[1] += r
                 intervals[node] += 1
-            out[node, 4] = max(out[node, 4], channels[i, 1])
-            if channels[i, 1] > 0:
-                out[node, 5] += 1
+            if channel[1] > 0:
+                mine[4] = max(mine[4], channel[1])
+                mine[5] += 1
             for c in range(4):
-                out[node, 6 + 2 * c] += channels[i, 2 + c]
-                out[node, 7 + 2 * c] = max(out[node, 7 + 2 * c], channels[i, 2 + c])
+                mine[6 + 2 * c] += channel[2 + c]
+                mine[7 + 2 * c] = max(mine[7 + 2 * c], channel[2 + c])
     for node in range(nodes):
         if intervals[node] > 0:
             out[node, 1] /= intervals[node]

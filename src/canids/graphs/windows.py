@@ -12,14 +12,43 @@ from canids.graphs.profile import VehicleProfile
 
 STANDARD_IDS = 0x800
 EXTENDED = np.uint32(1 << 31)  # sets a 29-bit identifier apart from a standard one of the same number
+CLOCK = 1e-9  # s: times of day in double precision tell no finer
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a capture is cut into windows.
+
+    By frames: ``window`` consecutive frames, every ``stride`` frames; those after the last whole window belong to none.
+    By time, where ``seconds`` is above 0: the frames of ``seconds``, every ``stride_seconds``, in parts of ``window``
+    frames where there are more (a flood); an interval without a frame is no window, and one that the capture does not
+    reach the end of is not cut.
+    """
+
+    window: int
+    stride: int
+    seconds: float = 0.0
+    stride_seconds: float = 0.0
+
+    def bounds(self, timestamp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(w,) int64 first and last frame of each window; (n,) float64 times (s) of the frames."""
+        if self.seconds == 0:
+            first = np.arange(0, len(timestamp) - self.window + 1, self.stride, dtype=np.int64)
+            return first, first + self.window - 1
+        stride = self.stride_seconds or self.seconds
+        since = timestamp - timestamp[0] if len(timestamp) else timestamp
+        intervals = np.arange(max(0, int((since[-1] - self.seconds + CLOCK) // stride) + 1)) if len(since) else []
+        begin = np.searchsorted(since, np.asarray(intervals) * stride - CLOCK)
+        end = np.searchsorted(since, np.asarray(intervals) * stride + self.seconds - CLOCK)
+        parts = -(-(end - begin) // self.window)
+        part = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+        first = np.repeat(begin, parts) + part * self.window
+        return first, np.minimum(first + self.window, np.repeat(end, parts)) - 1
 
 
 @dataclass(frozen=True)
 class WindowedCapture:
     """A capture's frames with what precedes each of them, and the graphs of its windows.
-
-    A window is ``window`` consecutive frames; window w starts at frame ``w * stride``. Frames after the last whole
-    window belong to none.
 
     Attributes:
         timestamp: (n,) float64, s.
@@ -28,9 +57,10 @@ class WindowedCapture:
         log_interval: (n,) float32, ln of the seconds since the ID's last frame; NaN for its first.
         repeats: (n,) int8, 1 where the payload equals the ID's last one, 0 where not, -1 for its first.
         bits, flips: (n,) uint64, the payload, and its exclusive or with the ID's last one (0 for its first).
+        first_frame, last_frame: (w,) int64, each window's frames.
         node_start: (w + 1,) int64, window w has the nodes ``node_start[w]:node_start[w + 1]``.
         node_code: (nodes,) int32, index in ``ids``. node_frames: (nodes,) uint8, frames of the node.
-        slot: (w, window) uint8, each frame's node, counted within its window.
+        slot: (frames of all windows,) uint8, each frame's node, counted within its window; window after window.
         edge_start: (w + 1,) int64. edges: (2, edges) uint8, source and target node within the window.
         edge_frames: (edges,) uint8, how often the target followed the source.
     """
@@ -42,8 +72,8 @@ class WindowedCapture:
     repeats: np.ndarray
     bits: np.ndarray
     flips: np.ndarray
-    window: int
-    stride: int
+    first_frame: np.ndarray
+    last_frame: np.ndarray
     node_start: np.ndarray
     node_code: np.ndarray
     node_frames: np.ndarray
@@ -53,7 +83,7 @@ class WindowedCapture:
     edge_frames: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.slot)
+        return len(self.first_frame)
 
     @property
     def node_key(self) -> np.ndarray:
@@ -64,15 +94,9 @@ class WindowedCapture:
         """(nodes,) int32 row in a profile of each node of windows ``first`` to ``last`` - 1."""
         return profile.rows(self.ids)[self.node_code[self.node_start[first] : self.node_start[last]]]
 
-    @property
-    def first_frame(self) -> np.ndarray:
-        """(w,) index of each window's first frame."""
-        return np.arange(len(self)) * self.stride
-
-    @property
-    def last_frame(self) -> np.ndarray:
-        """(w,) index of each window's last frame."""
-        return self.first_frame + self.window - 1
+    def frame_count(self) -> np.ndarray:
+        """(w,) frames of each window."""
+        return self.last_frame - self.first_frame + 1
 
     def seconds(self) -> np.ndarray:
         """(w,) each window's duration, s."""
@@ -84,22 +108,23 @@ class WindowedCapture:
 
     def frames_of(self, windows: np.ndarray) -> np.ndarray:
         """(n,) bool, the frames that lie in one of some windows ((w,) bool)."""
-        inside = np.zeros(len(self.code), bool)
-        for offset in range(self.window):
-            inside[self.first_frame[windows] + offset] = True
-        return inside
+        return _inside(windows, self.first_frame, self.last_frame, len(self.code))
+
+    def reach(self) -> int:
+        """Most windows that begin within one window, itself among them: 1 where windows do not overlap."""
+        behind = np.searchsorted(self.first_frame, self.last_frame, side="right")
+        return int((behind - np.arange(len(self))).max(initial=1))
 
 
-def window_capture(frames: Frames, window: int, stride: int) -> WindowedCapture:
+def window_capture(frames: Frames, cut: Cut) -> WindowedCapture:
     """Cut a capture into windows and list each window's nodes and edges."""
     key = np.where(frames.is_extended, frames.arbitration_id | EXTENDED, frames.arbitration_id).astype(np.uint32)
     ids, code = _encode(key)
-    codes = len(ids)
     bits = np.ascontiguousarray(frames.payload).view(np.uint64).ravel()
-    windows = max(0, (len(frames) - window) // stride + 1)
-    log_interval, repeats, flips = _since_last(frames.timestamp, code, bits, frames.dlc, codes)
+    first, last = cut.bounds(frames.timestamp)
+    log_interval, repeats, flips = _since_last(frames.timestamp, code, bits, frames.dlc, len(ids))
     node_start, node_frame, node_frames, slot, edge_start, edges, edge_frames = _list_graphs(
-        code, codes, windows, window, stride
+        code, len(ids), first, last, cut.window
     )
     return WindowedCapture(
         timestamp=frames.timestamp,
@@ -109,8 +134,8 @@ def window_capture(frames: Frames, window: int, stride: int) -> WindowedCapture:
         repeats=repeats,
         bits=bits,
         flips=flips,
-        window=window,
-        stride=stride,
+        first_frame=first,
+        last_frame=last,
         node_start=node_start,
         node_code=code[node_frame],
         node_frames=node_frames,
@@ -131,7 +156,16 @@ def _encode(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(present).astype(np.uint32), (np.cumsum(present) - 1).astype(np.int32)[key]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
+def _inside(windows, first_frame, last_frame, frames):
+    inside = np.zeros(frames, np.bool_)
+    for w in range(len(windows)):
+        if windows[w]:
+            inside[first_frame[w] : last_frame[w] + 1] = True
+    return inside
+
+
+@njit(cache=True, nogil=True)
 def _since_last(timestamp, code, bits, dlc, codes):
     n = len(code)
     log_interval = np.full(n, np.nan, np.float32)
@@ -149,39 +183,50 @@ def _since_last(timestamp, code, bits, dlc, codes):
     return log_interval, repeats, flips
 
 
-@njit(cache=True)
-def _list_graphs(code, codes, windows, window, stride):
-    slot = np.zeros((windows, window), np.uint8)
+@njit(cache=True, nogil=True)
+def _list_graphs(code, codes, first_frame, last_frame, window):
+    windows = len(first_frame)
+    frames = 0
+    for w in range(windows):
+        frames += last_frame[w] - first_frame[w] + 1
+    slot = np.empty(frames, np.uint8)
     node_start = np.zeros(windows + 1, np.int64)
     edge_start = np.zeros(windows + 1, np.int64)
-    node_frame = np.empty(windows * window, np.int64)
-    node_frames = np.empty(windows * window, np.uint8)
-    edges = np.empty((2, windows * (window - 1)), np.uint8)
-    edge_frames = np.empty(windows * (window - 1), np.uint8)
+    node_frame = np.empty(frames, np.int64)
+    node_frames = np.empty(frames, np.uint8)
+    edges = np.empty((2, frames), np.uint8)
+    edge_frames = np.empty(frames, np.uint8)
     node_of_code = np.full(codes, -1, np.int64)
     edge_of_pair = np.full((window, window), -1, np.int64)
     nodes = 0
     listed = 0
+    at = 0
     for w in range(windows):
-        first_node, first_edge, first = nodes, listed, w * stride
-        for j in range(window):
-            c = code[first + j]
+        first_node, first_edge = nodes, listed
+        before = -1
+        for i in range(first_frame[w], last_frame[w] + 1):
+            c = code[i]
             if node_of_code[c] < first_node:
                 node_of_code[c] = nodes
-                node_frame[nodes] = first + j
+                node_frame[nodes] = i
                 node_frames[nodes] = 0
                 nodes += 1
-            node_frames[node_of_code[c]] += 1
-            slot[w, j] = node_of_code[c] - first_node
-        for j in range(1, window):
-            u, v = slot[w, j - 1], slot[w, j]
-            if edge_of_pair[u, v] < first_edge:
-                edge_of_pair[u, v] = listed
-                edges[0, listed] = u
-                edges[1, listed] = v
-                edge_frames[listed] = 0
-                listed += 1
-            edge_frames[edge_of_pair[u, v]] += 1
+            node = node_of_code[c]
+            node_frames[node] += 1
+            here = node - first_node
+            slot[at] = here
+            at += 1
+            if before >= 0:
+                edge = edge_of_pair[before, here]
+                if edge < first_edge:
+                    edge = listed
+                    edge_of_pair[before, here] = edge
+                    edges[0, edge] = before
+                    edges[1, edge] = here
+                    edge_frames[edge] = 0
+                    listed += 1
+                edge_frames[edge] += 1
+            before = here
         node_start[w + 1] = nodes
         edge_start[w + 1] = listed
     return (
