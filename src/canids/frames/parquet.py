@@ -46,7 +46,15 @@ def write_frames(path: Path, frames: Frames, facts: dict[str, Any]) -> None:
         schema = schema.append(PAYLOAD_FD)
     table = pa.Table.from_arrays(columns, schema=schema.with_metadata({FACTS: json.dumps(facts).encode()}))
     with atomic_path(path) as beside:
-        pq.write_table(table, beside, compression="zstd", store_schema=True)
+        pq.write_table(
+            table,
+            beside,
+            compression="zstd",
+            # Times and payloads hardly repeat: a dictionary of them costs time and space.
+            use_dictionary=["arbitration_id", "dlc", "attack_type"],
+            use_byte_stream_split=["timestamp"],
+            store_schema=True,
+        )
 
 
 def read_frames(path: Path) -> tuple[Frames, dict[str, Any]]:

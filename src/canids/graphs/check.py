@@ -38,14 +38,16 @@ def check_splits(stores: Sequence[Path], summary: Path) -> None:
 
 
 def _check_recording(windows: np.ndarray, names: list[str]) -> None:
-    """Windows (w, 4): start, end, role, capture. Sweeps over their starts."""
-    reached = dict.fromkeys(range(len(ROLES)), (-np.inf, 0))
-    for start, end, role, capture in windows[np.argsort(windows[:, 0], kind="stable")].tolist():
-        for other, (until, of_capture) in reached.items():
-            if other != role and until > start:
-                raise ArtifactError(
-                    f"splits overlap: {ROLES[other]} ({names[int(of_capture)]}) reaches to {until:.3f} s, "
-                    f"{ROLES[int(role)]} ({names[int(capture)]}) begins at {start:.3f} s"
-                )
-        if end > reached[role][0]:
-            reached[role] = (end, capture)
+    """Windows (w, 4): start, end, role, capture. Each is held against how far the other roles reached before it."""
+    windows = windows[np.argsort(windows[:, 0], kind="stable")]
+    start, end, role, capture = windows.T
+    for other in range(len(ROLES)):
+        until = np.concatenate([[-np.inf], np.maximum.accumulate(np.where(role == other, end, -np.inf))])[:-1]
+        overlapping = np.flatnonzero((role != other) & (until > start))
+        if len(overlapping):
+            window = overlapping[0]
+            of = np.flatnonzero((role[:window] == other) & (end[:window] == until[window]))[0]
+            raise ArtifactError(
+                f"splits overlap: {ROLES[other]} ({names[int(capture[of])]}) reaches to {until[window]:.3f} s, "
+                f"{ROLES[int(role[window])]} ({names[int(capture[window])]}) begins at {start[window]:.3f} s"
+            )
