@@ -301,6 +301,14 @@ def table(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLD
 
 
 @app.command()
+def features() -> None:
+    """Describe every feature of nodes, edges and windows, as a page of Markdown."""
+    from canids.graphs.features import feature_table
+
+    typer.echo(feature_table(), nl=False)
+
+
+@app.command()
 def settings() -> None:
     """List every setting with its default, what it may hold, and its meaning."""
     for key, default, allowed, meaning in settings_reference():

@@ -24,9 +24,22 @@ RAW = [STATISTICS.index(name) for name in (
     "share", "interval_mean", "interval_min", "interval_max", "fast_max", "fast_share", "repeat_max", "flips_max",
     "bits_max", "transition_max")]  # fmt: skip
 NODE_FEATURES = (*(STATISTICS[s] for s in RAW), *(f"{name}_z" for name in STATISTICS), "unseen")
-GRAPH_FEATURES = ("present", "log_duration", "silence", "holds")
-EDGE_FEATURES = ("transition_cost",)
 HOLDS_Z = 3.0  # a channel holds today while its |z| stays below
+# Features of a window and of an edge: (formula, range, meaning).
+GRAPH_DEFINITIONS = {
+    "present": ("1 where there is a profile to read against, else 0", "0 or 1", "whether the other columns speak"),
+    "log_duration": ("ln(window's duration / usual duration)", "any", "the bus is busier or quieter than usual"),
+    "silence": (
+        "largest ln(time since last heard / longest usual interval) of the IDs heard so far, at least 0",
+        "at least 0",
+        "an ID has fallen silent",
+    ),
+    "holds": (f"share of (node, statistic) pairs with |z| < {HOLDS_Z:g}", "0 to 1", "how well the profile fits today"),
+}
+EDGE_DEFINITIONS = {
+    "transition_cost": ("-ln P(target follows source)", "at least 0", "how surprising the succession is"),
+}
+GRAPH_FEATURES, EDGE_FEATURES = tuple(GRAPH_DEFINITIONS), tuple(EDGE_DEFINITIONS)
 LARGEST = 8.0  # features are clipped to ±8 after the asinh: e^8/2 ≈ 1500 spreads tell no more than that
 
 
@@ -37,10 +50,7 @@ class Reading:
     Attributes:
         nodes: (nodes, len(NODE_FEATURES)) float32. Logarithms and z scores as asinh, clipped to ±``LARGEST``.
         edges: (edges, len(EDGE_FEATURES)) float32.
-        graphs: (w, len(GRAPH_FEATURES)) float32. ``present``: whether there was a profile. ``log_duration``: ln of the
-            window's duration over the usual one. ``silence``: largest ln(time since an ID was last heard / its longest
-            usual interval) over the profile's IDs that the capture has shown so far, at least 0. ``holds``: share of
-            (node, statistic) pairs with |z| < ``HOLDS_Z``.
+        graphs: (w, len(GRAPH_FEATURES)) float32, see ``GRAPH_DEFINITIONS``.
     """
 
     nodes: np.ndarray

@@ -1,14 +1,4 @@
-"""Frames read against a vehicle profile: channels of a frame, statistics of a node.
-
-The channels of a frame (natural logarithms; P is a probability under the profile of the frame's ID):
-
-    interval    ln(interval / median interval)
-    fast        how far ln interval lies below the shortest usual one
-    repeat      -ln P(payload repeated, or changed)
-    flips       -ln P(these bits changed since the ID's last frame)
-    bits        -ln P(these bits are set)
-    transition  -ln P(this ID follows that one)
-"""
+"""Frames read against a vehicle profile: channels of a frame, statistics of a node."""
 
 from __future__ import annotations
 
@@ -20,23 +10,33 @@ from numba import njit
 from canids.graphs.profile import VehicleProfile
 from canids.graphs.windows import WindowedCapture
 
-CHANNELS = ("interval", "fast", "repeat", "flips", "bits", "transition")
-STATISTICS = (
-    "share",  # ln(share of the window's frames / usual share)
-    "interval_mean",
-    "interval_min",
-    "interval_max",
-    "fast_max",
-    "fast_share",  # share of the node's frames that are too fast
-    "repeat_mean",
-    "repeat_max",
-    "flips_mean",
-    "flips_max",
-    "bits_mean",
-    "bits_max",
-    "transition_mean",
-    "transition_max",
-)
+# Channels of a frame; logarithms are natural, P is a probability under the profile of the frame's ID.
+CHANNEL_DEFINITIONS = {
+    "interval": "ln(interval / median interval)",
+    "fast": "max(0, ln(shortest usual interval / interval))",
+    "repeat": "-ln P(payload repeated, or changed)",
+    "flips": "-ln P(these bits changed since the ID's last frame)",
+    "bits": "-ln P(these bits are set)",
+    "transition": "-ln P(this ID follows that one)",
+}
+# Statistics of a node, over its frames in the window: (formula, meaning).
+STATISTIC_DEFINITIONS = {
+    "share": ("ln(share of the window's frames / usual share)", "the ID sends more or less than usual"),
+    "interval_mean": ("mean of interval", "its frames come faster or slower on the whole"),
+    "interval_min": ("min of interval", "its frames come too close together"),
+    "interval_max": ("max of interval", "it paused"),
+    "fast_max": ("max of fast", "how far below anything usual its shortest interval lies"),
+    "fast_share": ("share of its frames with fast > 0", "how many of its frames come too fast"),
+    "repeat_mean": ("mean of repeat", "a counter stands still, or a constant changes"),
+    "repeat_max": ("max of repeat", "the most surprising of these"),
+    "flips_mean": ("mean of flips", "bits change that do not, or not together"),
+    "flips_max": ("max of flips", "the most surprising change"),
+    "bits_mean": ("mean of bits", "values that the ID does not have"),
+    "bits_max": ("max of bits", "the most surprising value"),
+    "transition_mean": ("mean of transition", "it follows IDs that it does not follow"),
+    "transition_max": ("max of transition", "the most surprising succession"),
+}
+CHANNELS, STATISTICS = tuple(CHANNEL_DEFINITIONS), tuple(STATISTIC_DEFINITIONS)
 
 
 def frame_channels(capture: WindowedCapture, profile: VehicleProfile, frames: slice) -> np.ndarray:
