@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test lint
+.PHONY: run test lint test-mutations
 run: $(INSTALLED)
 	$(BIN)/snakemake --profile profiles/workstation
 	$(BIN)/canids table
 
 test: $(INSTALLED) lint
 	$(BIN)/pytest
+
+test-mutations: $(INSTALLED)  # 100,000 damaged log files, about a quarter of an hour
+	CANIDS_MUTATIONS=108000 $(BIN)/pytest tests/unit/test_mutations.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

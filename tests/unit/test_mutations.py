@@ -1,6 +1,6 @@
 """Damaged log files of every format: a reading that accounts for every line, or a CaptureError; nothing else.
 
-CANIDS_MUTATIONS=100000 makes that many damaged files (over all formats) instead of the 2000 of a usual run.
+CANIDS_MUTATIONS=100000 makes about so many damaged files (over all formats) instead of the 2000 of a usual run.
 """
 
 import os

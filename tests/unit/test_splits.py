@@ -206,6 +206,35 @@ def keys(store: GraphStore) -> list[tuple[str, int]]:
     return [(store.captures[c], p) for c, p in zip(store.capture.tolist(), store.position.tolist(), strict=True)]
 
 
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory) -> GraphStore:
+    """All windows to train on and to validate on, cut by time: they overlap, and hold as many frames as come."""
+    folder = tmp_path_factory.mktemp("timed")
+    cut = OmegaConf.merge(GRAPH, {"seconds": 0.1, "stride_seconds": 0.04})
+    build_graphs(training_captures(folder), ["train"], cut, folder / "graphs", folder / "profiles")
+    return concatenate([load_store(folder / "graphs" / f"{part}.safetensors") for part in ("train", "val")])
+
+
+class TestCutByTime:
+    def test_every_role_has_windows(self, timed):
+        assert set(timed.role.tolist()) == {TRAIN, *VALIDATION_ROLES}
+
+    def test_windows_of_two_roles_are_apart_in_time(self, timed):
+        for capture in timed.capture.unique():
+            mine = timed.select((timed.capture == capture).nonzero().ravel())
+            for before, after in itertools.pairwise(mine.start.argsort().tolist()):
+                assert mine.role[before] == mine.role[after] or mine.end[before] < mine.start[after]
+
+
+def test_captures_worked_on_at_once_give_the_same_files(tmp_path):
+    testing = [save(tmp_path, "test", "DoS-2", "kia", TESTED)]
+    parquets = [*training_captures(tmp_path), *testing]
+    for threads in (1, 3):
+        build_graphs(parquets, ["train"], GRAPH, tmp_path / str(threads), tmp_path / "profiles", threads)
+    for path in (tmp_path / "1").iterdir():
+        assert path.read_bytes() == (tmp_path / "3" / path.name).read_bytes(), path.name
+
+
 class TestAsBuilt:
     def test_no_window_is_in_two_roles(self, learning):
         assert len(set(keys(learning))) == len(learning)
