@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from torch_geometric.data import Data
 
-from canids.graphs.store import EDGE_COLUMNS, GRAPH_COLUMNS, NODE_COLUMNS, READINGS, GraphStore, ranges
+from canids.graphs.gathering import gather_rows
+from canids.graphs.store import EDGE_COLUMNS, GRAPH_COLUMNS, NODE_COLUMNS, READINGS, GraphStore
 
 NODE_INPUT_NAMES = (*NODE_COLUMNS, "log_frames", *GRAPH_COLUMNS)
 EDGE_INPUT_NAMES = (*EDGE_COLUMNS, "log_frames")
 NODE_INPUTS, EDGE_INPUTS = len(NODE_INPUT_NAMES), len(EDGE_INPUT_NAMES)
+COMPILED_FOR = "cpu"  # on other devices a batch is gathered by tensor operations
+LOGARITHMS = torch.arange(256.0).log()  # of every count that a store holds
 
 
 @dataclass(frozen=True)
@@ -60,31 +64,78 @@ class GraphBatch:
         return graphs
 
 
-def gather(store: GraphStore, windows: torch.Tensor) -> GraphBatch:
-    """The graphs of some windows ((B,) int64) as one batch."""
-    node_index, node_start = ranges(store.node_start, windows)
-    edge_index, edge_start = ranges(store.edge_start, windows)
-    graph = torch.arange(len(windows), device=windows.device)
-    batch = torch.repeat_interleave(graph, node_start.diff())
-    # Written in place: half-precision rows are converted as they are copied, and never concatenated.
-    x = torch.empty((len(node_index), NODE_INPUTS), device=windows.device)
-    x[:, : len(NODE_COLUMNS)] = store.nodes.index_select(0, node_index)
-    x[:, len(NODE_COLUMNS)] = store.node_frames.index_select(0, node_index).float().log_()
-    x[:, len(NODE_COLUMNS) + 1 :] = store.graph_features.index_select(0, windows).float().index_select(0, batch)
-    edges = store.edges.index_select(1, edge_index).long()
-    edges += torch.repeat_interleave(node_start[:-1], edge_start.diff())
-    edge_attr = torch.empty((len(edge_index), EDGE_INPUTS), device=windows.device)
-    edge_attr[:, : len(EDGE_COLUMNS)] = store.edge_features.index_select(0, edge_index)
-    edge_attr[:, len(EDGE_COLUMNS)] = store.edge_frames.index_select(0, edge_index).float().log_()
+def gather(store: GraphStore, windows: torch.Tensor, size: tuple[int, int] | None = None) -> GraphBatch:
+    """The graphs of some windows ((B,) int64, on the store's device) as one batch.
+
+    Args:
+        size: nodes and edges of these windows together, where the caller knows them; else a store on a GPU is asked,
+            and everything waits for its answer.
+    """
+    nodes, edges = size or batch_size(store, windows)
+    if store.nodes.device.type != COMPILED_FOR:
+        return _gather_on_device(store, windows, nodes, edges)
+    batch = GraphBatch(
+        x=torch.empty(nodes, NODE_INPUTS),
+        edge_index=torch.empty(2, edges, dtype=torch.int64),
+        edge_attr=torch.empty(edges, EDGE_INPUTS),
+        batch=torch.empty(nodes, dtype=torch.int64),
+        node_start=torch.zeros(len(windows) + 1, dtype=torch.int64),
+        y=store.label[windows],
+        windows=windows,
+    )
+    if len(windows):
+        given = (
+            windows,
+            store.node_start,
+            store.edge_start,
+            _bits(store.nodes),
+            store.node_frames,
+            _bits(store.graph_features),
+            store.edges,
+            _bits(store.edge_features),
+            store.edge_frames,
+            LOGARITHMS,
+        )
+        filled = (batch.x, batch.edge_index, batch.edge_attr, batch.batch, batch.node_start)
+        gather_rows(*(tensor.numpy() for tensor in given + filled))
+    return batch
+
+
+def batch_size(store: GraphStore, windows: torch.Tensor) -> tuple[int, int]:
+    """Nodes and edges of some windows together."""
+    return tuple(int((start[windows + 1] - start[windows]).sum()) for start in (store.node_start, store.edge_start))
+
+
+def _bits(half: torch.Tensor) -> torch.Tensor:
+    return half.view(torch.uint16)
+
+
+def _gather_on_device(store: GraphStore, windows: torch.Tensor, nodes: int, edges: int) -> GraphBatch:
+    """``gather`` by tensor operations, none of which waits for the device."""
+    node_index, batch, node_start = _flat(store.node_start, windows, nodes)
+    edge_index, edge_graph, _ = _flat(store.edge_start, windows, edges)
+    node_frames, edge_frames = store.node_frames[node_index, None], store.edge_frames[edge_index, None]
+    graph_features = store.graph_features.index_select(0, windows).index_select(0, batch).float()
+    edge_features = store.edge_features.index_select(0, edge_index).float()
+    nodes = store.nodes.index_select(0, node_index).float()
     return GraphBatch(
-        x=x,
-        edge_index=edges,
-        edge_attr=edge_attr,
+        x=torch.cat([nodes, node_frames.float().log(), graph_features], dim=1),
+        edge_index=store.edges.index_select(1, edge_index).long() + node_start[edge_graph],
+        edge_attr=torch.cat([edge_features, edge_frames.float().log()], dim=1),
         batch=batch,
         node_start=node_start,
         y=store.label[windows],
         windows=windows,
     )
+
+
+def _flat(start: torch.Tensor, windows: torch.Tensor, total: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rows of some windows, window after window; each row's number among the windows; and where each window begins."""
+    first, count = start[windows], start[windows + 1] - start[windows]
+    offsets = torch.nn.functional.pad(count.cumsum(0), (1, 0))
+    graph = torch.arange(len(windows), device=start.device)
+    graph = torch.repeat_interleave(graph, count, output_size=total)
+    return torch.arange(total, device=start.device) + (first - offsets[:-1])[graph], graph, offsets
 
 
 def budget_batches(store: GraphStore, order: torch.Tensor, node_budget: int) -> Iterator[torch.Tensor]:
@@ -103,25 +154,23 @@ def drop_readings(batch: GraphBatch, chance: float, generator: torch.Generator) 
 
     With ``chance`` a graph loses one of its readings, either with equal chance, and with a third of it both.
     """
-    draw = torch.rand(batch.num_graphs, generator=generator).to(batch.x.device)
-    blind = draw > 1 - chance / 3
-    x, edge_attr = batch.x.clone(), batch.edge_attr.clone()
+    draw = torch.rand(batch.num_graphs, generator=generator, device=generator.device).to(batch.x.device)
+    lost = torch.stack([(draw >= r * chance / 2) & (draw < (r + 1) * chance / 2) for r in range(len(READINGS))], dim=1)
+    lost |= (draw > 1 - chance / 3)[:, None]
+    kept_nodes, kept_edges = (1 - lost.float() @ each for each in _owners(batch.x.device))
     edge_graph = batch.batch[batch.edge_index[0]]
-    for number, reading in enumerate(READINGS):
-        lost = ((draw >= number * chance / 2) & (draw < (number + 1) * chance / 2)) | blind
-        nodes, edges = lost[batch.batch, None], lost[edge_graph, None]
-        x[:, NODE_INPUTS_OF[reading]] = x[:, NODE_INPUTS_OF[reading]].masked_fill(nodes, 0)
-        columns = EDGE_INPUTS_OF[reading]
-        edge_attr[:, columns] = edge_attr[:, columns].masked_fill(edges, 0)
-    return replace(batch, x=x, edge_attr=edge_attr)
+    return replace(
+        batch,
+        x=batch.x * kept_nodes.index_select(0, batch.batch),
+        edge_attr=batch.edge_attr * kept_edges.index_select(0, edge_graph),
+    )
 
 
 def present_inputs(x: torch.Tensor) -> torch.Tensor:
     """(N, NODE_INPUTS) 1 where an input belongs to a reading that is there, or to none; 0 elsewhere."""
-    present = torch.ones_like(x)
-    for reading in READINGS:
-        present[:, NODE_INPUTS_OF[reading]] = x[:, PRESENT[reading], None]
-    return present
+    owner, _ = _owners(x.device)
+    present = torch.stack([x[:, PRESENT[reading]] for reading in READINGS], dim=1)
+    return 1 - (1 - present) @ owner
 
 
 def _columns_of(names: tuple[str, ...], reading: str) -> list[int]:
@@ -131,3 +180,15 @@ def _columns_of(names: tuple[str, ...], reading: str) -> list[int]:
 NODE_INPUTS_OF = {reading: _columns_of(NODE_INPUT_NAMES, reading) for reading in READINGS}
 EDGE_INPUTS_OF = {reading: _columns_of(EDGE_INPUT_NAMES, reading) for reading in READINGS}
 PRESENT = {reading: NODE_INPUT_NAMES.index(f"{reading}_present") for reading in READINGS}
+
+
+@cache
+def _owners(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """(readings, NODE_INPUTS) and (readings, EDGE_INPUTS), 1 where an input belongs to a reading."""
+    owners = []
+    for columns, width in ((NODE_INPUTS_OF, NODE_INPUTS), (EDGE_INPUTS_OF, EDGE_INPUTS)):
+        owner = torch.zeros(len(READINGS), width)
+        for number, reading in enumerate(READINGS):
+            owner[number, columns[reading]] = 1
+        owners.append(owner.to(device))
+    return tuple(owners)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,10 @@ class GraphStore:
     def nodes_per_window(self) -> torch.Tensor:
         """(w,) int64."""
         return self.node_start.diff()
+
+    def to(self, device: torch.device | str) -> GraphStore:
+        """The store on another device."""
+        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
     def select(self, windows: torch.Tensor) -> GraphStore:
         """The store of some windows only ((k,) int64, in the order wanted)."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch_geometric.nn import GATConv
+
+from canids.models.attention import EdgeAttention
+from canids.models.residual import ResidualDropout
 
 
 class GatEncoder(nn.Module):
@@ -24,15 +26,14 @@ class GatEncoder(nn.Module):
         super().__init__()
         self.width = hidden * heads
         self.project = nn.Linear(inputs, self.width)
-        self.attend = nn.ModuleList(
-            GATConv(self.width, hidden, heads=heads, edge_dim=edge_inputs, add_self_loops=False) for _ in range(layers)
-        )
+        self.attend = nn.ModuleList(EdgeAttention(self.width, hidden, heads, edge_inputs) for _ in range(layers))
         self.norm = nn.ModuleList(nn.LayerNorm(self.width) for _ in range(layers))
-        self.dropout = nn.Dropout(dropout)
+        self.add = ResidualDropout(dropout)
 
     def forward(self, x: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor) -> list[torch.Tensor]:
-        states = [nn.functional.elu(self.project(x))]
+        # In place, for then the gradient is read off the result and needs no exponential.
+        states = [nn.functional.elu_(self.project(x))]
         for attend, norm in zip(self.attend, self.norm, strict=True):
-            message = nn.functional.elu(attend(norm(states[-1]), edge_index, edge_attr))
-            states.append(states[-1] + self.dropout(message))
+            message = nn.functional.elu_(attend(norm(states[-1]), edge_index, edge_attr))
+            states.append(self.add(states[-1], message))
         return states

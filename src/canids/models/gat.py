@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch_geometric.utils import scatter
 
 from canids.graphs.batches import EDGE_INPUTS, NODE_INPUTS, GraphBatch
 from canids.models.encoder import GatEncoder
+from canids.models.pooling import mean_and_max
 
 CLASSES = 2  # attack-free, attack
 
@@ -34,7 +34,6 @@ class Gat(nn.Module):
 
     def forward(self, graphs: GraphBatch) -> GatOutput:
         states = self.encoder(graphs.x, graphs.edge_index, graphs.edge_attr)
-        nodes = nn.functional.elu(self.jump(torch.cat(states, dim=1)))
-        pooled = [scatter(nodes, graphs.batch, 0, graphs.num_graphs, reduce) for reduce in ("mean", "max")]
-        embedding = torch.cat(pooled, dim=1)
+        nodes = nn.functional.elu_(self.jump(torch.cat(states, dim=1)))
+        embedding = mean_and_max(nodes, graphs)
         return GatOutput(self.head(embedding), embedding)

@@ -22,7 +22,12 @@ class _GraphModule(lightning.LightningModule):
         self.settings, self.epochs = settings, epochs
 
     def configure_optimizers(self):
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay)
+        whole = (
+            self._trainer is None or self._trainer.precision == "32-true"
+        )  # a fused step cannot clip scaled gradients
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay, fused=whole
+        )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
