@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ from rich.console import Console
 
 from canids import artifacts
 from canids.catalogue import captures_of
-from canids.config import load_config, settings_reference
+from canids.config import TEMPLATE, known_datasets, load_config, settings_reference
 from canids.errors import CanidsError
 from canids.frames.frames import ATTACK_FREE
 from canids.progress import log_to_console, track
@@ -108,6 +109,42 @@ def ingest(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
             where = {"scenario": capture.scenario, "capture": capture.name}
             parquet, record = (_path(config, p, **where) for p in (artifacts.FRAMES, artifacts.INGEST_RECORD))
             ingest_capture(capture, parquet, record, spans, config.strict, config.dataset.reading)
+
+
+@app.command()
+def datasets(
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON, one object a dataset")] = False,
+    config_folder: ConfigFolder = CONFIG_FOLDER,
+) -> None:
+    """List the known datasets: where to obtain them, and what of them is at hand (data_root=... says where)."""
+    with _clear_errors():
+        from canids.catalogue.presence import missing_lines, presence_of, presence_table
+
+        names = known_datasets(config_folder)
+        found = [presence_of(load_config(config_folder, [*(overrides or []), f"dataset={n}"]).dataset) for n in names]
+        if as_json:
+            for each in found:
+                typer.echo(json.dumps(artifacts.jsonable(dataclasses.asdict(each))))
+            return
+        Console().print(presence_table(found))
+        for line in (line for each in found for line in missing_lines(each)):
+            typer.echo(line)
+        typer.echo(f"captures of your own: copy {config_folder / 'datasets' / TEMPLATE}.yaml, and see what it says")
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="a dataset, as `canids datasets` lists them")],
+    overrides: Overrides = None,
+    config_folder: ConfigFolder = CONFIG_FOLDER,
+) -> None:
+    """Download a dataset that has a direct link; a call that was cut off goes on where it stopped."""
+    with _clear_errors():
+        from canids.catalogue.fetch import fetch as fetch_dataset
+
+        config = load_config(config_folder, [*(overrides or []), f"dataset={name}"])
+        typer.echo(fetch_dataset(config.dataset, Path(config.data_root)))
 
 
 @app.command()

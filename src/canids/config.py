@@ -49,15 +49,32 @@ class Reading:
 
 
 @dataclass
+class RemoteFile:
+    url: str = setting("", "direct link (http or https)")
+    bytes: int = setting(0, "its size", 0, 1 << 50)
+    sha256: str | None = setting(None, "its SHA-256; null where it is not known and md5 is")
+    md5: str | None = setting(None, "its MD5, of publishers that tell no other checksum")
+    unpack: str | None = setting(None, "folder in the archive whose content is the dataset's; null for a plain file")
+
+
+@dataclass
 class Dataset:
     name: str = setting("", "name of the dataset, and of its folder under results/")
     title: str = setting("", "what the dataset is, in one line")
     source: str = setting("", "where to obtain it")
     licence: str = setting("", "its licence")
+    obtain: str = setting("", "how to obtain it by hand, and what to put where")
+    files: dict[str, RemoteFile] = setting(dict, "what `canids fetch` downloads, by file name")
     folder: str = setting("", "captures lie in <folder>/<scenario>/<capture>.<suffix of a format>[.gz …]")
+    publishers_folder: str | None = setting(None, "the folder as its publisher calls it, used where only that is there")
+    scenarios: dict[str, list[str]] = setting(
+        dict, "scenario: globs of its captures beneath the folder, for other layouts; a file counts for the first"
+    )
     simulated: bool = setting(False, "made by `canids simulate` rather than obtained")
     train: list[str] = setting(list, "scenarios to train on")
     test: list[str] = setting(list, "scenarios to test on")
+    optional: list[str] = setting(list, "scenarios that may be missing: not every edition of the dataset has them")
+    expected: dict[str, list[str]] = setting(dict, "scenario: globs of the captures that the complete dataset has")
     captures: list[str] = setting(lambda: ["*"], "globs over <scenario>/<capture>: which captures to use")
     vehicles: dict[str, str] = setting(dict, "vehicle: glob over <scenario>/<capture>; the first that fits")
     attacks: dict[str, str] = setting(dict, "attack type: glob over <scenario>/<capture>; the first that fits")
@@ -220,9 +237,12 @@ class Config:
     trainer: Trainer = field(default_factory=Trainer)
 
 
+TEMPLATE = "custom"  # a dataset to copy or to fill in: it can be chosen, and is listed nowhere
+
+
 def known_datasets(config_folder: Path) -> list[str]:
-    """Names of the datasets that have a file in ``<config_folder>/datasets``."""
-    return sorted(path.stem for path in (config_folder / "datasets").glob("*.yaml"))
+    """Names of the datasets that have a file in ``<config_folder>/datasets``, without the template."""
+    return sorted(path.stem for path in (config_folder / "datasets").glob("*.yaml") if path.stem != TEMPLATE)
 
 
 def load_config(config_folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
@@ -243,8 +263,10 @@ def load_config(config_folder: Path, overrides: Sequence[str] = ()) -> DictConfi
     names = [o.partition("=")[2] for o in overrides if o.startswith("dataset=")]
     dataset = names[-1] if names else base.get("dataset")
     known = known_datasets(config_folder)
-    if dataset not in known:
-        raise ConfigError(f"dataset: unknown dataset '{dataset}'; known: {', '.join(known)}")
+    if dataset not in [*known, TEMPLATE]:
+        template = config_folder / "datasets" / f"{TEMPLATE}.yaml"
+        own = f"; for captures of your own, copy {template}" if template.is_file() else ""
+        raise ConfigError(f"dataset: unknown dataset '{dataset}'; known: {', '.join(known)}{own}")
     base.pop("dataset", None)
     layers = [
         base,

@@ -23,3 +23,7 @@ class CheckpointError(CanidsError):
 
 class ArtifactError(CanidsError):
     """An intermediate file that is missing or damaged."""
+
+
+class FetchError(CanidsError):
+    """A dataset that cannot be downloaded, or is not what was expected."""

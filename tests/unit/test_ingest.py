@@ -2,21 +2,18 @@
 
 import gzip
 import json
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from makers import frames_of, periodic
-from omegaconf import OmegaConf
 
 from canids import artifacts
 from canids.errors import ArtifactError, CanidsError, CaptureError, DatasetError
 from canids.frames.attack_spans import spans_of_labels
-from canids.frames.dataset import Capture, captures_on_disk
+from canids.frames.dataset import Capture
 from canids.frames.frames import ATTACK_FREE
 from canids.frames.ingest import content_sha256, ingest
 from canids.frames.parquet import read_frames, write_frames
@@ -254,57 +251,3 @@ class TestAtomicFiles:
         (tmp_path / "a.json").write_text('{"a": ')
         with pytest.raises(ArtifactError, match=r"a\.json: damaged"):
             artifacts.read_json(tmp_path / "a.json")
-
-
-class TestCapturesOnDisk:
-    @pytest.fixture
-    def dataset(self, tmp_path):
-        """A dataset with one capture to train on and one, gzipped, to test on."""
-        for name in ("train/free-kia.csv", "test/DoS-kia.csv.gz", "test/notes.txt"):
-            path = Path(tmp_path / name)
-            path.parent.mkdir(exist_ok=True)
-            path.touch()
-        return OmegaConf.create(
-            {
-                "name": "made-up",
-                "folder": str(tmp_path),
-                "source": "the moon",
-                "train": ["train"],
-                "test": ["test"],
-                "captures": ["*"],
-                "vehicles": {"kia": "*-kia"},
-                "attacks": {"DoS": "*/DoS-*"},
-            }
-        )
-
-    def refusal(self, dataset) -> str:
-        with pytest.raises(DatasetError) as caught:
-            captures_on_disk(dataset)
-        return str(caught.value)
-
-    def test_captures_are_the_plain_and_gzipped_csv_files(self, dataset):
-        assert [capture.key for capture in captures_on_disk(dataset)] == ["train/free-kia", "test/DoS-kia"]
-
-    def test_globs_tell_the_attack_type(self, dataset):
-        assert [capture.attack_type for capture in captures_on_disk(dataset)] == [ATTACK_FREE, "DoS"]
-
-    def test_a_missing_folder_says_where_to_obtain_the_captures(self, dataset):
-        dataset.folder = "/nowhere"
-        assert self.refusal(dataset).startswith("/nowhere: the folder of dataset 'made-up' is missing; obtain the "
-                                                "captures from the moon")  # fmt: skip
-
-    def test_a_scenario_without_captures_is_named(self, dataset):
-        dataset.test = ["test", "test_2"]
-        assert re.search(r"test_2: no capture \(.*\*\.csv.*\.gz", self.refusal(dataset))
-
-    def test_a_capture_of_no_known_vehicle_is_named(self, dataset, tmp_path):
-        (tmp_path / "test/DoS-spark.csv").touch()
-        assert "no glob of dataset.vehicles fits 'test/DoS-spark'" in self.refusal(dataset)
-
-    def test_two_files_for_one_capture_are_refused(self, dataset, tmp_path):
-        (tmp_path / "test/DoS-kia.csv").touch()
-        assert "a second file for capture test/DoS-kia" in self.refusal(dataset)
-
-    def test_globs_that_leave_nothing_to_train_on_are_refused(self, dataset):
-        dataset.captures = ["test/*"]
-        assert self.refusal(dataset).endswith("leaves no capture to train")
