@@ -15,6 +15,7 @@ import numpy as np
 from canids.errors import ArtifactError
 
 FRAMES = "{results}/{dataset}/frames/{scenario}/{capture}.parquet"
+FINGERPRINT = "{results}/{dataset}/frames/{scenario}/{capture}.fingerprint.safetensors"
 INGEST_RECORD = "{results}/{dataset}/frames/{scenario}/{capture}.json"
 SYNTHESISED = "{results}/{dataset}/synthesised/{scenario}/{capture}-{number}.parquet"
 GRAPHS = "{results}/{dataset}/graphs"

@@ -175,6 +175,30 @@ def inspect(
 
 
 @app.command()
+def duplicates(
+    words: Annotated[list[str], typer.Argument(metavar="DATASET... [KEY=VALUE]...", help="datasets, and settings")],
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON, one object a pair")] = False,
+    config_folder: ConfigFolder = CONFIG_FOLDER,
+) -> None:
+    """Show which captures of one or several ingested datasets are one recording."""
+    with _clear_errors():
+        from canids.catalogue.duplicates import duplicates_sentence, duplicates_table, find_duplicates
+
+        overrides = [word for word in words if "=" in word]
+        names = [word for word in words if "=" not in word]
+        if not names:
+            raise CanidsError("name one or more datasets, as in: canids duplicates set_01 set_02")
+        found = find_duplicates([load_config(config_folder, [*overrides, f"dataset={name}"]) for name in names])
+        if as_json:
+            for pair in found:
+                typer.echo(json.dumps(artifacts.jsonable(dataclasses.asdict(pair))))
+            return
+        if found:
+            Console().print(duplicates_table(found))
+        typer.echo(duplicates_sentence(found))
+
+
+@app.command()
 def synthesise(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
     """Attack copies of the attack-free training captures."""
     with _clear_errors():

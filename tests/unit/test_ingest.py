@@ -13,9 +13,10 @@ from makers import frames_of, periodic
 from canids import artifacts
 from canids.errors import ArtifactError, CanidsError, CaptureError, DatasetError
 from canids.frames.attack_spans import spans_of_labels
+from canids.frames.content import content_sha256
 from canids.frames.dataset import Capture
 from canids.frames.frames import ATTACK_FREE
-from canids.frames.ingest import content_sha256, ingest
+from canids.frames.ingest import ingest
 from canids.frames.parquet import read_frames, write_frames
 
 HEADER = "timestamp,arbitration_id,data_field,attack\n"

@@ -9,8 +9,8 @@ import pytest
 from makers import frames_of, rng
 
 from canids.errors import DatasetError
+from canids.frames.content import content_sha256
 from canids.frames.frames import SYNTHESISED, Frames
-from canids.frames.ingest import content_sha256
 from canids.frames.parquet import read_frames, write_frames
 from canids.simulate.attacks import ATTACK_KINDS, SUPPRESSION
 from canids.simulate.synthesis import FROM_THE_START, LARGEST_SHARE, SPANS, attack_randomly, synthesise

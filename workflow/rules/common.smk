@@ -36,6 +36,7 @@ def artifact(pattern, **values):
 
 
 FRAMES = artifact(artifacts.FRAMES)
+FINGERPRINT = artifact(artifacts.FINGERPRINT)
 INGEST_RECORD = artifact(artifacts.INGEST_RECORD)
 SYNTHESISED = artifact(artifacts.SYNTHESISED)
 SYNTHESIS_RECORD = SYNTHESISED.replace(".parquet", ".json")
@@ -67,7 +68,8 @@ def ingest_record(capture):
     """
     where = {"dataset": DATASET, "scenario": capture.scenario, "capture": capture.name}
     record = Path(artifact(INGEST_RECORD, **where))
-    deleted = record.exists() and not Path(artifact(FRAMES, **where)).exists()
+    tables = [Path(artifact(pattern, **where)) for pattern in (FRAMES, FINGERPRINT)]
+    deleted = record.exists() and not all(table.exists() for table in tables)
     if deleted and capture.source.exists():
         deleted = capture.source.stat().st_mtime <= record.stat().st_mtime
     return ancient(str(record)) if deleted else str(record)
@@ -131,7 +133,7 @@ def per_seed_and_scale(pattern):
 
 
 def frames_of_all_captures():
-    return per_capture(FRAMES)
+    return per_capture(FRAMES) + per_capture(FINGERPRINT)
 
 
 def synthesised_captures():

@@ -31,6 +31,7 @@ rule ingest:
         attack_intervals=attack_intervals(),
     output:
         frames=FRAMES,
+        fingerprint=FINGERPRINT,
         record=INGEST_RECORD,
     log:
         f"{LOGS}/ingest/{{scenario}}/{{capture}}.log",

@@ -1,4 +1,4 @@
-"""The ingest stage: one log file → one canonical frame table and a small record of what was read and rejected."""
+"""The ingest stage: one log file → its canonical frame table, its fingerprint, and a record of what was read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from canids.artifacts import write_json
 from canids.errors import CaptureError
 from canids.frames.attack_intervals import intervals_of_file, label_by_intervals
 from canids.frames.attack_spans import spans_of_file, spans_of_labels
+from canids.frames.content import content_sha256
 from canids.frames.dataset import Capture
-from canids.frames.frames import Frames
+from canids.frames.fingerprint import fingerprint, fingerprint_path, write_fingerprint
 from canids.frames.parquet import write_frames
 from canids.frames.readers import read_capture
 from canids.frames.reading import ERROR_FRAME, REMOTE_FRAME, Reading, ReadOptions
@@ -32,7 +33,7 @@ def ingest(
     strict: bool,
     reading_settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Read a capture's log file and write its frame table and its ingest record.
+    """Read a capture's log file and write its frame table, with its fingerprint beside it, and its ingest record.
 
     Args:
         capture: the capture; its source is read.
@@ -83,18 +84,9 @@ def ingest(
         logger.warning("%s: %d lines rejected: %s", capture.source, count, reason)
     for note in reading.notes:
         logger.warning("%s: %s", capture.source, note)
+    write_fingerprint(fingerprint_path(parquet), fingerprint(frames))
     write_frames(parquet, frames, facts)
     write_json(record, facts)
-
-
-def content_sha256(frames: Frames) -> str:
-    """A digest of what was on the bus: times, IDs and payloads. Two files with equal digests are one capture."""
-    digest = hashlib.sha256()
-    for column in (frames.timestamp, frames.arbitration_id, frames.is_extended, frames.dlc, frames.payload):
-        digest.update(np.ascontiguousarray(column))
-    if frames.payload_fd is not None:
-        digest.update(np.ascontiguousarray(frames.payload_fd))
-    return digest.hexdigest()
 
 
 def _file_sha256(path: Path) -> str:

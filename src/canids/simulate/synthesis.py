@@ -10,8 +10,8 @@ import numpy as np
 
 from canids.artifacts import write_json
 from canids.errors import DatasetError
+from canids.frames.content import content_sha256
 from canids.frames.frames import SYNTHESISED, AttackSpan, Frames
-from canids.frames.ingest import content_sha256
 from canids.frames.parquet import read_frames, write_frames
 from canids.simulate.attacks import ATTACK_KINDS, WIDE, inject
 
