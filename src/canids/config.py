@@ -151,6 +151,16 @@ class GatScale:
 
 
 @dataclass
+class Focal:
+    gamma: float = setting(2.0, "gamma of the focal loss (1 - p)^gamma CE", 0.0, 10.0)
+
+
+@dataclass
+class Undersampling:
+    ratio: float = setting(4.0, "attack-free windows for each attacked one", 0.1, 1000.0)
+
+
+@dataclass
 class Curriculum:
     time_constant: float = setting(5.0, "tau (epochs) of p_t = 1 - exp(-t/tau), from balanced to natural", 0.01, 1e6)
     hard_share: float = setting(0.3, "share of the sampled normal windows that are picked for difficulty", 0.0, 1.0)
@@ -172,11 +182,26 @@ class Gat:
     reading_dropout: float = setting(0.3, READING_DROPOUT, 0.0, 0.7)
     node_budget: int = setting(2048, "most nodes in a batch", 256, 10_000_000)
     patience: int = setting(6, "epochs without a better validation loss before stopping", 1, 10_000)
-    mode: str = setting("curriculum", "how the teacher is trained", choices=("normal", "curriculum"))
+    sampling: str = setting(
+        "curriculum-vgae",
+        "strategy against the imbalance of the teacher's classes: none, a loss, a fixed part of the attack-free "
+        "windows, or a curriculum of them; picked at random or by the VGAE",
+        choices=(
+            "none", "class-weighted", "focal", "undersampling-random", "undersampling-vgae",
+            "curriculum-random", "curriculum-vgae",
+        ),
+    )  # fmt: skip
+    focal: Focal = field(default_factory=Focal)
+    undersampling: Undersampling = field(default_factory=Undersampling)
     curriculum: Curriculum = field(default_factory=Curriculum)
     distillation: GatDistillation = field(default_factory=GatDistillation)
     teacher: GatScale = field(default_factory=GatScale)
     student: GatScale = field(default_factory=GatScale)
+
+
+def needs_vgae(sampling: str) -> bool:
+    """Whether a sampling strategy (``models.gat.sampling``) asks a trained VGAE which windows are hard."""
+    return sampling.endswith("-vgae")
 
 
 @dataclass

@@ -153,7 +153,7 @@ class TestWrongValues:
         assert f"graph.window={load_config(folder, [override]).graph.window}" == override
 
     def test_a_value_that_is_none_of_the_choices_lists_them(self, folder):
-        assert message(folder, "models.gat.mode=fast").endswith("given 'fast', allowed: one of normal, curriculum")
+        assert message(folder, "training_data=some").endswith("given 'some', allowed: one of labelled, both")
 
     def test_a_wrong_element_of_a_list_is_named(self, folder):
         assert message(folder, "seeds=[1, x]") == "seeds[1]: given 'x', allowed: list[int]"

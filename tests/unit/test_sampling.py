@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from model_makers import config
 
 from canids.training.datamodules import ShuffleSampler
-from canids.training.sampling import CurriculumSampler
+from canids.training.sampling import CurriculumSampler, undersampled
 
 fast = settings(max_examples=50, deadline=None)
 LABEL = torch.tensor([1] * 20 + [0] * 180)[torch.randperm(200, generator=torch.Generator().manual_seed(0))]
@@ -20,7 +20,7 @@ SCORE = torch.randn(200, generator=torch.Generator().manual_seed(1))
 
 def sampler(*overrides: str, label=LABEL, score=SCORE, seed=0) -> CurriculumSampler:
     chosen = config(*(f"models.gat.curriculum.{each}" for each in overrides)).models.gat.curriculum
-    return CurriculumSampler(label, score, chosen, seed)
+    return CurriculumSampler(label, chosen, seed, score)
 
 
 def free_windows(order: torch.Tensor) -> set[int]:
@@ -116,6 +116,38 @@ class TestDifficulty:
         twice.refresh(torch.rand(200))
         twice.refresh(loss)
         assert torch.equal(once.difficulty, twice.difficulty)
+
+
+class TestRandomCurriculum:
+    def test_without_a_vgae_no_window_is_hard(self):
+        drawn = [free_windows(sampler("hard_share=1", score=None, seed=seed).order(0)) for seed in range(200)]
+        assert set.union(*drawn) == FREE and all(len(each) == 20 for each in drawn)
+
+
+class TestState:
+    def test_a_sampler_that_goes_on_from_anothers_state_orders_as_that_one(self):
+        before, after = sampler("hard_share=0.5"), sampler("hard_share=0.5")
+        before.refresh(torch.rand(200))
+        assert not torch.equal(before.order(3), after.order(3))
+        after.load_state_dict(before.state_dict())
+        assert torch.equal(before.order(3), after.order(3))
+
+    def test_a_shuffled_order_has_no_state(self):
+        assert ShuffleSampler(torch.arange(5), 0).state_dict() == {}
+
+
+class TestUndersampling:
+    @pytest.mark.parametrize("score", [None, SCORE])
+    @pytest.mark.parametrize(("ratio", "free"), [(4.0, 80), (0.5, 10), (100.0, 180)])
+    def test_attack_free_windows_are_as_many_times_the_attacked_as_the_ratio_says(self, ratio, free, score):
+        kept = set(undersampled(LABEL, ratio, 0, score).tolist())
+        assert len(kept & FREE) == free and kept >= ATTACKED
+
+    def test_the_vgae_picks_those_that_it_scores_highest(self):
+        assert free_windows(undersampled(LABEL, 2, 0, SCORE)) == hardest(SCORE, 40)
+
+    def test_at_random_every_window_may_be_kept(self):
+        assert set.union(*(free_windows(undersampled(LABEL, 1, seed)) for seed in range(200))) == FREE
 
 
 def shuffle(seed: int = 0, epoch: int = 0) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from model_makers import config, traffic, write_graphs
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
+from canids.config import Gat
 from canids.errors import CanidsError, DatasetError
 from canids.graphs.batches import gather
 from canids.graphs.store import GraphStore
@@ -166,6 +167,14 @@ class TestAutoencoders:
         assert train(mode, quiet, tmp_path / "out", teachers)["val_auroc"] is None
 
 
+def test_latent_units_in_use_are_counted_in_history_and_metrics(graphs, tmp_path):
+    metrics = train("autoencoder", graphs, tmp_path)
+    rows = (tmp_path / "history.csv").read_text().splitlines()
+    column = rows[0].split(",").index("val_active_units")
+    assert metrics["active_units"] == float(rows[1 + metrics["best_epoch"]].split(",")[column])
+    assert metrics["latent_units"] == 4
+
+
 class TestStandardisation:
     def test_inputs_have_the_centre_and_spread_of_attack_free_training_windows(self, teachers):
         x = gather(TRAIN, (TRAIN.label == 0).nonzero().ravel()).x
@@ -199,9 +208,28 @@ class TestStudents:
         assert weights(tmp_path / "a") == weights(tmp_path / "b")
 
 
-class TestGatTrainer:
-    @pytest.mark.parametrize(("mode", "kind"), [("normal", NormalTrainer), ("curriculum", CurriculumTrainer)])
-    def test_the_settings_name_the_mode(self, graphs, tmp_path, mode, kind):
-        settings = config(f"models.gat.mode={mode}")
-        made = gat_trainer(settings.models.gat, settings.trainer, 1, graphs, tmp_path, tmp_path / "vgae")
-        assert type(made) is kind
+class TestSamplingStrategies:
+    @pytest.mark.parametrize("strategy", ["none", "undersampling-random", "undersampling-vgae", "curriculum-random"])
+    def test_the_settings_name_the_strategy(self, graphs, teachers, tmp_path, strategy):
+        settings = config(f"models.gat.sampling={strategy}")
+        made = gat_trainer(settings.models.gat, settings.trainer, 1, graphs, tmp_path, teachers / "vgae")
+        assert type(made) is (CurriculumTrainer if "curriculum" in strategy else NormalTrainer)
+
+    def test_each_gives_other_weights(self, graphs, teachers, tmp_path):
+        """An undersampling of 1:1 and a curriculum's first epoch leave windows out, the losses weigh them otherwise."""
+        strategies = next(entry for entry in fields(Gat) if entry.name == "sampling").metadata["choices"]
+        found = set()
+        for strategy in strategies:
+            settings = config(f"models.gat.sampling={strategy}", "models.gat.undersampling.ratio=1")
+            out = tmp_path / strategy
+            gat_trainer(settings.models.gat, settings.trainer, 1, graphs, out, teachers / "vgae").train()
+            found.add(weights(out))
+        assert len(found) == len(strategies) == 7
+
+    @pytest.mark.parametrize(
+        "strategy", ["none", "class-weighted", "focal", "undersampling-random", "curriculum-random"]
+    )
+    def test_without_the_vgae_in_its_name_it_needs_none(self, graphs, tmp_path, strategy):
+        settings = config(f"models.gat.sampling={strategy}")
+        gat_trainer(settings.models.gat, settings.trainer, 1, graphs, tmp_path, None).train()
+        assert weights(tmp_path)

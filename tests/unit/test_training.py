@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import lightning
 import pytest
 import torch
-from model_makers import config, traffic
+from model_makers import config, node_columns_of, traffic
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, softmax
 
 from canids.errors import CanidsError
-from canids.graphs.batches import GraphBatch, gather
+from canids.graphs.batches import NODE_INPUTS_OF, GraphBatch, gather
+from canids.graphs.store import GRAPH_COLUMNS, GraphStore
 from canids.models.build import build_gat, build_vgae
 from canids.models.scoring import over_store, score_gat
 from canids.training.datamodules import BatchLoader, GraphDataModule, ShuffleSampler
@@ -240,6 +243,29 @@ class TestDistilledVgae:
     def test_a_weight_scales_its_part(self):
         once, thrice = (self.part(weight, 0.0, SHUFFLED, shift=2.0) for weight in (1.0, 3.0))
         assert thrice == pytest.approx(3 * once, rel=1e-3)
+
+    def test_inputs_of_a_reading_that_the_teacher_lacked_are_not_matched(self):
+        whole = traffic(20, seed=1)
+        half = replace(whole, nodes=whole.nodes.clone(), graph_features=whole.graph_features.clone())
+        half.nodes[:, node_columns_of("known")] = 0
+        half.graph_features[:, [i for i, name in enumerate(GRAPH_COLUMNS) if name.startswith("known_")]] = 0
+        settings = calm("vgae", "models.vgae.distillation.latent_weight=0")
+        inputs = NODE_INPUTS_OF["known"]
+
+        def loss(store: GraphStore) -> float:
+            """Of a teacher that is off by 3 in the inputs of the known reading, less that of one that is not."""
+            losses = []
+            for shift in (3.0, 0.0):
+                torch.manual_seed(0)
+                model = build_vgae(settings, "student")
+                mean, nodes = over_store(model, store, lambda g, m=model: ((out := m(g)).mean, out.nodes))
+                nodes[:, inputs] += shift
+                module = DistilledVgaeModule(model, settings, 2, 0, store, mean, nodes).train()
+                torch.manual_seed(1)
+                losses.append(module.training_step(gather(store, torch.arange(20)), 0).item())
+            return losses[0] - losses[1]
+
+        assert loss(half) == pytest.approx(0, abs=1e-5) and loss(whole) > 0.5
 
     def test_the_projection_learns_too(self):
         module = self.module(1.0, 0.0, shift=1.0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from canids import artifacts
 from canids.catalogue import captures_of
-from canids.config import section
+from canids.config import needs_vgae, section
 from canids.errors import CanidsError
 from canids.frames.frames import ATTACK_FREE
 from canids.workflow import settings_of
@@ -88,9 +88,9 @@ def attack_intervals():
     return [intervals] if intervals else []
 
 
-def curriculum_guide():
-    """The teacher VGAE, where the GAT's mode needs it."""
-    if CONFIG.models.gat.mode == "curriculum":
+def sampling_guide():
+    """The teacher VGAE, where the GAT's sampling strategy asks it."""
+    if needs_vgae(CONFIG.models.gat.sampling):
         return [state_dict("vgae", "teacher")]
     return []
 
@@ -115,6 +115,14 @@ def training_settings(model, *unused):
     """The settings of a model, less those parts that its training does not read."""
     settings = section(CONFIG, f"models.{model}")[f"models.{model}"]
     return {name: value for name, value in settings.items() if name not in unused}
+
+
+def sampling_settings():
+    """The teacher GAT's settings: of the sampling strategies', those of the chosen one alone."""
+    strategies = ("focal", "undersampling", "curriculum")
+    chosen = CONFIG.models.gat.sampling
+    others = [name for name in strategies if not chosen.startswith(name)]
+    return training_settings("gat", "student", "distillation", *others)
 
 
 def per_capture(pattern):

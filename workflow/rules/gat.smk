@@ -1,10 +1,10 @@
-# The GAT: the teacher, on a curriculum that the teacher VGAE guides, then the student distilled from it.
+# The GAT: the teacher, by default on a curriculum that the teacher VGAE guides, then the student distilled from it.
 
 
 rule train_gat:
     input:
         stores=FITTING_STORES,
-        vgae=curriculum_guide(),
+        vgae=sampling_guide(),
     output:
         **model_files("gat", "teacher"),
     log:
@@ -17,7 +17,7 @@ rule train_gat:
         runtime=240,
         gpu=1,
     params:
-        settings=training_settings("gat", "student", "distillation"),
+        settings=sampling_settings(),
         trainer=section(CONFIG, "trainer")["trainer"],
         code=CODE["train_gat"],
     message:
@@ -42,7 +42,9 @@ rule distill_gat:
         runtime=120,
         gpu=1,
     params:
-        settings=training_settings("gat", "teacher", "mode", "curriculum"),
+        settings=training_settings(
+            "gat", "teacher", "sampling", "focal", "undersampling", "curriculum"
+        ),
         trainer=section(CONFIG, "trainer")["trainer"],
         code=CODE["distill_gat"],
     message:

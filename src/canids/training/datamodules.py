@@ -13,10 +13,18 @@ from canids.graphs.store import GraphStore
 
 
 class Sampler(Protocol):
-    """Decides which windows an epoch trains on, and in which order."""
+    """Decides which windows an epoch trains on, and in which order: a function of seed, epoch and its state."""
 
     def order(self, epoch: int) -> torch.Tensor:
         """(k,) int64 windows."""
+        ...
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """What an order depends on beside seed and epoch."""
+        ...
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from ``state_dict()``."""
         ...
 
 
@@ -28,6 +36,12 @@ class ShuffleSampler:
 
     def order(self, epoch: int) -> torch.Tensor:
         return self.windows[torch.randperm(len(self.windows), generator=epoch_generator(self.seed, epoch))]
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        pass
 
 
 def epoch_generator(seed: int, epoch: int) -> torch.Generator:

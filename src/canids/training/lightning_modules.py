@@ -7,11 +7,13 @@ import torch
 from omegaconf import DictConfig
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, logsigmoid, mse_loss, softmax
 
-from canids.graphs.batches import GraphBatch, drop_readings
+from canids.graphs.batches import GraphBatch, drop_readings, present_inputs
 from canids.graphs.store import GraphStore, ranges
 from canids.models.gat import Gat
 from canids.models.scoring import kl_divergence
 from canids.models.vgae import Vgae, VgaeOutput, node_errors
+from canids.training.active_units import active_units, latent_moments
+from canids.training.losses import Loss
 
 
 class _GraphModule(lightning.LightningModule):
@@ -38,19 +40,33 @@ class _GraphModule(lightning.LightningModule):
 
 
 class VgaeModule(_GraphModule):
-    """Trains a VGAE: node, edge and neighbourhood reconstruction, and KL with a warm-up of its weight."""
+    """Trains a VGAE: node, edge and neighbourhood reconstruction, and KL with a warm-up of its weight.
+
+    The warm-up keeps the posterior from collapsing onto the prior before the decoders use it; the number of latent
+    units in use is logged (``val_active_units``).
+    """
 
     def __init__(self, model: Vgae, settings: DictConfig, epochs: int, seed: int) -> None:
         super().__init__(settings, epochs)
         self.model = model
+        self.moments = torch.zeros((), dtype=torch.float64)  # of the posterior means of an epoch's validation
         self.generator = torch.Generator().manual_seed(seed)
 
     def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
         graphs = drop_readings(graphs, self.settings.reading_dropout, self.generator)
         return self._log_parts("train", self._losses(self.model(graphs), graphs), graphs)
 
+    def on_validation_epoch_start(self) -> None:
+        self.moments = torch.zeros((), dtype=torch.float64, device=self.device)
+
     def validation_step(self, graphs: GraphBatch, _index: int) -> None:
-        self._log_parts("val", self._losses(self.model(graphs), graphs), graphs)
+        output = self.model(graphs)
+        self.moments = self.moments + latent_moments(output.mean)
+        self._log_parts("val", self._losses(output, graphs), graphs)
+
+    def on_validation_epoch_end(self) -> None:
+        moments = self.trainer.strategy.reduce(self.moments, reduce_op="sum")
+        self.log("val_active_units", active_units(moments).float())
 
     def _losses(self, output: VgaeOutput, graphs: GraphBatch) -> dict[str, torch.Tensor]:
         nodes, neighbourhood = (each.mean() for each in node_errors(self.model, output, graphs))
@@ -100,13 +116,15 @@ class DistilledVgaeModule(VgaeModule):
         self.project = torch.nn.Linear(model.mean.out_features, teacher_mean.shape[1])
 
     def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
+        # Of inputs whose reading the teacher lacked, it made up a reconstruction: nothing to learn from.
+        present = present_inputs(graphs.x)
         graphs = drop_readings(graphs, self.settings.reading_dropout, self.generator)
         output = self.model(graphs)
         losses = self._losses(output, graphs)
         index, _ = ranges(self.node_start, graphs.windows.cpu())
         mean, nodes = (each[index].to(self.device) for each in (self.teacher_mean, self.teacher_nodes))
         losses["latent"] = mse_loss(self.project(output.mean), mean)
-        losses["reconstruction"] = mse_loss(output.nodes, nodes)
+        losses["reconstruction"] = mse_loss(output.nodes, nodes, weight=present)
         weights = self.settings.distillation
         losses["loss"] = (
             losses["loss"]
@@ -117,11 +135,15 @@ class DistilledVgaeModule(VgaeModule):
 
 
 class GatModule(_GraphModule):
-    """Trains a GAT on labels; training windows lose one of their readings now and then."""
+    """Trains a GAT on labels; training windows lose one of their readings now and then.
 
-    def __init__(self, model: Gat, settings: DictConfig, epochs: int, seed: int) -> None:
+    Args:
+        loss: of the training windows. Those that validate are always judged by plain cross-entropy.
+    """
+
+    def __init__(self, model: Gat, settings: DictConfig, epochs: int, seed: int, loss: Loss = cross_entropy) -> None:
         super().__init__(settings, epochs)
-        self.model = model
+        self.model, self.loss = model, loss
         self.generator = torch.Generator().manual_seed(seed)
 
     def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
@@ -134,7 +156,7 @@ class GatModule(_GraphModule):
         self._log_parts("val", {"loss": cross_entropy(logits, graphs.y), "accuracy": accuracy}, graphs)
 
     def _losses(self, logits: torch.Tensor, graphs: GraphBatch) -> dict[str, torch.Tensor]:
-        return {"loss": cross_entropy(logits, graphs.y)}
+        return {"loss": self.loss(logits, graphs.y)}
 
 
 class DistilledGatModule(GatModule):

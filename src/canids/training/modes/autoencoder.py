@@ -91,6 +91,8 @@ def _metrics(result: Fit, model: Vgae, stores: TrainingStores) -> dict[str, Any]
         "epochs": len(result.history),
         "training_seconds": result.seconds,
         "val_loss": result.history[result.best_epoch]["val_loss"],
+        "latent_units": model.mean.out_features,
+        "active_units": int(result.history[result.best_epoch]["val_active_units"]),
         "val_auroc": roc_auc_score(chosen.label, scores.score) if both else None,
         "val_auroc_by_error": {
             name: roc_auc_score(chosen.label, scores.errors[:, i]) if both else None

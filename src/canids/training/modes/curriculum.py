@@ -9,47 +9,40 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 from torch.nn.functional import cross_entropy
 
+from canids.config import needs_vgae
 from canids.graphs.store import GraphStore
 from canids.models.gat import Gat
-from canids.models.scoring import score_gat, score_vgae
+from canids.models.scoring import score_gat
 from canids.training.fit import Fit
 from canids.training.lightning_modules import GatModule
-from canids.training.model_folder import load_vgae
 from canids.training.modes.normal import NormalTrainer
 from canids.training.sampling import CurriculumSampler
 from canids.training.stores import TrainingStores
 
 
 class CurriculumTrainer(NormalTrainer):
-    """Trains a GAT on a curriculum that a trained VGAE and the GAT's own loss guide.
+    """Trains a GAT on a curriculum that a trained VGAE and the GAT's own loss guide, or chance.
 
-    Args:
-        vgae: folder of the trained VGAE; the others as in ``NormalTrainer``.
+    The arguments are those of ``NormalTrainer``.
     """
 
     mode = "curriculum"
 
-    def __init__(
-        self, settings: DictConfig, trainer: DictConfig, seed: int, scale: str, graphs: Path, out: Path, vgae: Path
-    ) -> None:
-        super().__init__(settings, trainer, seed, scale, graphs, out)
-        self.vgae = vgae
-
     def _fit(self, model: Gat, stores: TrainingStores) -> Fit:
-        score = score_vgae(load_vgae(self.vgae), stores.train).score
-        sampler = CurriculumSampler(stores.train.label, score, self.settings.curriculum, self.seed)
+        settings, train = self.settings.curriculum, stores.train
+        sampler = CurriculumSampler(train.label, settings, self.seed, self._vgae_score(train))
         module = GatModule(model, self.settings, self._epochs, self.seed)
-        refresh = DifficultyRefresh(sampler, stores.train, self.settings.curriculum.refresh)
-        return self._run(module, stores, sampler, (refresh,))
+        guided = needs_vgae(self.settings.sampling)
+        callbacks = (DifficultyRefresh(sampler, train, settings.refresh),) if guided else ()
+        return self._run(module, stores, sampler, callbacks)
 
 
 def gat_trainer(
     settings: DictConfig, trainer: DictConfig, seed: int, graphs: Path, out: Path, vgae: Path | None
 ) -> NormalTrainer:
-    """The trainer of a teacher GAT in the mode that ``settings.mode`` names."""
-    if settings.mode == "curriculum":
-        return CurriculumTrainer(settings, trainer, seed, "teacher", graphs, out, vgae)
-    return NormalTrainer(settings, trainer, seed, "teacher", graphs, out)
+    """The trainer of a teacher GAT for the strategy that ``settings.sampling`` names."""
+    kind = CurriculumTrainer if settings.sampling.startswith("curriculum") else NormalTrainer
+    return kind(settings, trainer, seed, "teacher", graphs, out, vgae)
 
 
 class DifficultyRefresh(Callback):
