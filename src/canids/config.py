@@ -226,6 +226,13 @@ class Fusion:
     missed_cost: float = setting(2.0, "cost of a missed attack (a correct decision earns 1)", 0.0, 1000.0)
     false_alarm_cost: float = setting(2.0, "cost of a false alarm (a correct decision earns 1)", 0.0, 1000.0)
     margin_reward: float = setting(0.2, "shaping: what a score far on the right side of 1/2 adds", 0.0, 10.0)
+    flicker_cost: float = setting(
+        0.2, "shaping: cost of an alarm that begins or ends while the truth stays as it was", 0.0, 10.0
+    )
+    anchor_cost: float = setting(
+        0.1, "shaping: cost of an alpha that is 1 away from the weighted average's; less in proportion", 0.0, 10.0
+    )
+    ucb: float = setting(0.5, "width of the confidence bound by which the bandit explores", 0.0, 100.0)
     evidence_decay: float = setting(0.8, "what the running evidence keeps from one window to the next", 0.0, 0.999)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from model_makers import WIDTH, config, fusion_states_of, random_windows
 from torch.nn.functional import smooth_l1_loss
 
-from canids.errors import DatasetError
-from canids.fusion.agent import DoubleDqn, Replay, play
+from canids.errors import CanidsError, DatasetError
+from canids.fusion.agent import DoubleDqn, Replay, exceeds_chance, play
 from canids.fusion.environment import STATE_SIZE, FusionEnvironment, Windows, fuse, observe, reward, windows_of
 from canids.fusion.states import FusionStates, save_states
 from canids.graphs.splits import ROLES
@@ -17,7 +19,8 @@ from canids.models.q_network import QNetwork
 from canids.training.model_folder import read_model_config
 from canids.training.modes import FusionTrainer
 
-PLAIN = config("fusion.margin_reward=0", "fusion.evidence_decay=0.5").fusion
+UNSHAPED = ("fusion.margin_reward=0", "fusion.flicker_cost=0", "fusion.anchor_cost=0")
+PLAIN = config(*UNSHAPED, "fusion.evidence_decay=0.5").fusion
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -66,15 +69,16 @@ class TestReplay:
 
 def dqn(*overrides: str, seed: int = 0) -> DoubleDqn:
     """An agent that never explores, unless it is told otherwise."""
-    given = ("epsilon_start=0", "epsilon_end=0", "margin_reward=0", "evidence_decay=0.5", *overrides)
-    return DoubleDqn(config(*(f"fusion.{each}" for each in given)).fusion, seed)
+    given = ("epsilon_start=0", "epsilon_end=0", "evidence_decay=0.5", *overrides)
+    return DoubleDqn(config(*UNSHAPED, *(f"fusion.{each}" for each in given)).fusion, seed)
 
 
 def set_values(network: QNetwork, values: torch.Tensor) -> None:
     """Make the values of actions the same in every state."""
     for parameter in network.parameters():
         torch.nn.init.zeros_(parameter)
-    network.layers[-1].bias.data.copy_(values)
+    network.value.bias.data.fill_(values.mean())
+    network.advantage.bias.data.copy_(values)
 
 
 class TestTarget:
@@ -92,7 +96,7 @@ class TestTarget:
         played = random_windows(*runs)
         score = fuse(played.vgae[:1], played.gat[:1], torch.tensor([4]))
         history = agent.learn(played, played)
-        return history[0]["loss"], reward(score, played.label[:1], PLAIN).item()
+        return history[1]["loss"], reward(score, played.label[:1], PLAIN).item()
 
     def test_the_online_network_chooses_and_the_target_network_values(self):
         loss, gained = self.loss_of_one_update((2,), 0.9)
@@ -111,8 +115,16 @@ class TestTarget:
     def after(steps: int) -> tuple[dict, dict]:
         """States of online and target network after so many steps, the target's interval being 5."""
         agent = dqn(f"steps={steps}", "target_interval=5", "selection_interval=1000", "lr=0.01")
+        update, online = agent._update, {}
+
+        def remembered(replay: Replay) -> float:
+            loss = update(replay)
+            online.update(copy.deepcopy(agent.network.state_dict()))
+            return loss
+
+        agent._update = remembered
         agent.learn(random_windows(8, 8), random_windows(8, 8))
-        return agent.network.state_dict(), agent.target.state_dict()
+        return online, agent.target.state_dict()
 
     @staticmethod
     def equal(one: dict, other: dict) -> bool:
@@ -148,10 +160,38 @@ class TestLearning:
         agent = DoubleDqn(settings, seed)
         return agent, agent.learn(random_windows(20, 20), random_windows(20, 10, seed=1))
 
+    def learnt_toy(self, right: str) -> tuple[DoubleDqn, list[dict], Windows]:
+        """Anchored at the GAT alone, which is always right or always wrong."""
+        settings = config("fusion.steps=300", "fusion.selection_interval=50", "fusion.lr=0.003", "fusion.gamma=0.2")
+        train, select = (windows_of(toy(300, seed, right), np.ones(300, bool)) for seed in (1, 2))
+        agent = DoubleDqn(settings.fusion, 0, anchor=1.0)
+        return agent, agent.learn(train, select), select
+
+    def test_it_begins_at_the_anchor_in_every_state(self):
+        agent = DoubleDqn(config().fusion, 0, anchor=0.35)
+        assert set(play(agent.network, random_windows(50), agent.settings).action.tolist()) == {7}
+
     def test_it_ends_in_the_state_with_the_largest_reward_on_the_windows_that_select(self):
-        agent, history = self.learnt(0, "fusion.lr=0.05")
-        ends = play(agent.network, random_windows(20, 10, seed=1), agent.settings).reward.mean().item()
+        agent, history, select = self.learnt_toy("vgae")
+        ends = play(agent.network, select, agent.settings).reward.mean().item()
         assert ends == pytest.approx(max(each["select_reward"] for each in history), abs=1e-5)
+        assert ends == pytest.approx(next(each["select_reward"] for each in history if each["kept"]), abs=1e-5)
+
+    def test_what_gains_nothing_leaves_it_at_the_anchor(self):
+        agent, history, select = self.learnt_toy("gat")
+        assert [each["step"] for each in history if each["kept"]] == [0]
+        assert set(play(agent.network, select, agent.settings).action.tolist()) == {20}
+
+    @pytest.mark.parametrize(("gain", "exceeds"), [(0.05, False), (0.4, True), (-0.4, False)])
+    def test_a_gain_has_to_be_more_than_chance(self, gain, exceeds):
+        noise = torch.randn(100, generator=generator())
+        assert exceeds_chance(gain + (noise - noise.mean())) is exceeds
+
+    def test_a_loss_that_is_not_finite_names_the_step(self):
+        played = random_windows(20)
+        played.state[3] = torch.nan
+        with pytest.raises(CanidsError, match=r"step \d+: the fusion's loss is not finite"):
+            dqn("steps=100").learn(played, random_windows(20))
 
     def test_windows_that_select_do_not_teach(self):
         agents = [dqn("steps=40", "selection_interval=1000") for _ in range(2)]
@@ -168,14 +208,14 @@ class TestLearning:
         assert not TestTarget.equal(one, other)
 
     def test_it_looks_at_the_selection_at_every_interval_and_at_the_end(self):
-        assert [each["step"] for each in self.learnt(0, "fusion.steps=110")[1]] == [20, 40, 60, 80, 100, 110]
+        assert [each["step"] for each in self.learnt(0, "fusion.steps=110")[1]] == [0, 20, 40, 60, 80, 100, 110]
 
     def test_exploration_ends_after_half_of_the_steps(self):
         epsilon = [each["epsilon"] for each in self.learnt(0, "fusion.epsilon_end=0.1")[1]]
-        assert epsilon[-3:] == pytest.approx([0.1] * 3) and epsilon[0] > epsilon[1] > 0.1
+        assert epsilon[-4:] == pytest.approx([0.1] * 4) and epsilon[0] > epsilon[1] > epsilon[2] > 0.1
 
 
-ALONE = config("fusion.margin_reward=0", "fusion.evidence_decay=0.5", "fusion.episodes=1").fusion
+ALONE = config(*UNSHAPED[:1], *UNSHAPED[2:], "fusion.evidence_decay=0.5", "fusion.episodes=1").fusion
 
 
 class TestPlay:
@@ -194,7 +234,7 @@ class TestPlay:
     def test_a_run_begins_without_evidence_or_alarm(self, network):
         played = random_windows(5, 5)
         first = played.runs[:, 0]
-        seen = observe(played.state[first], torch.zeros(2), torch.zeros(2, dtype=torch.bool))
+        seen = observe(played.state[first], torch.zeros(2, 3))
         assert torch.equal(play(network, played, PLAIN).action[first], network(seen).argmax(dim=1))
 
     def test_it_plays_as_the_environment_would(self, network):
@@ -204,7 +244,7 @@ class TestPlay:
             action = network(each.observation()).argmax(dim=1)
             gained += each.step(action)[0].tolist()
             actions += action.tolist()
-        whole = play(network, played, PLAIN)
+        whole = play(network, played, ALONE)
         assert (whole.action.tolist(), whole.reward.tolist()) == (actions, gained)
 
     def test_a_later_window_changes_nothing_before_it(self, network):
@@ -236,6 +276,13 @@ class TestFusionTrainer:
         with pytest.raises(DatasetError, match="no validation window to fuse on"):
             self.train(tmp_path, self.states("train", role))
 
+    @pytest.mark.parametrize(("label", "lacks"), [(0, "attacked"), (1, "attack-free")])
+    def test_without_both_classes_to_learn_from_it_says_which_is_lacking(self, tmp_path, label, lacks):
+        states = self.states("select", "fuse")
+        states.label[60:] = label
+        with pytest.raises(DatasetError, match=f"the windows that fuse hold no {lacks} one"):
+            self.train(tmp_path, states)
+
     def test_only_windows_that_fuse_or_select_matter(self, tmp_path):
         states = self.states("select", "fuse", "calibrate", "test")
         others = FusionStates(
@@ -244,8 +291,9 @@ class TestFusionTrainer:
         others.state[60:], others.label[60:], others.gat[60:] = 3.0, 1 - others.label[60:], 0.5
         for name, each in (("a", states), ("b", others)):
             self.train(tmp_path / name, each)
-        one, other = ((tmp_path / name / "out" / "model.safetensors").read_bytes() for name in "ab")
-        assert one == other
+        for file in ("model.safetensors", "alternatives.safetensors"):
+            one, other = ((tmp_path / name / "out" / file).read_bytes() for name in "ab")
+            assert one == other
 
     def test_the_model_lies_beside_the_settings_that_it_plays_with(self, tmp_path):
         self.train(tmp_path, self.states("select", "fuse"), "fusion.evidence_decay=0.4")

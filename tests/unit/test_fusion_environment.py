@@ -14,6 +14,7 @@ from canids.fusion.environment import (
     STATE_SIZE,
     FusionEnvironment,
     Windows,
+    advance,
     find_runs,
     fuse,
     observe,
@@ -22,7 +23,8 @@ from canids.fusion.environment import (
 )
 
 fast = settings(max_examples=60, deadline=None)
-PLAIN = config("fusion.margin_reward=0", "fusion.evidence_decay=0.5").fusion
+UNSHAPED = ("fusion.margin_reward=0", "fusion.flicker_cost=0", "fusion.anchor_cost=0")
+PLAIN = config(*UNSHAPED, "fusion.evidence_decay=0.5").fusion
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -105,9 +107,32 @@ class TestReward:
         assert shaped - self.reward(1.0, 0) == pytest.approx(-0.2)
 
 
+class TestFlicker:
+    SETTINGS = config("fusion.flicker_cost=0.3", "fusion.evidence_decay=0.5").fusion
+
+    @pytest.mark.parametrize(
+        ("stood", "was_attacked", "score", "label", "cost"),
+        [
+            (0, 0, 0.9, 0, 0.3), (1, 0, 0.1, 0, 0.3), (1, 1, 0.1, 1, 0.3),  # the truth stays, the alarm does not
+            (0, 0, 0.9, 1, 0.0), (1, 1, 0.1, 0, 0.0),  # both change
+            (1, 1, 0.9, 1, 0.0), (0, 0, 0.1, 0, 0.0), (1, 1, 0.9, 0, 0.0),  # the alarm stays
+        ],
+    )  # fmt: skip
+    def test_an_alarm_costs_that_changes_while_the_truth_stays(self, stood, was_attacked, score, label, cost):
+        memory = torch.tensor([[0.0, stood, was_attacked]])
+        assert advance(memory, torch.tensor([score]), torch.tensor([label]), self.SETTINGS)[1].item() == pytest.approx(
+            cost
+        )
+
+    def test_the_memory_holds_evidence_alarm_and_truth(self):
+        memory = torch.tensor([[0.4, 0.0, 0.0]])
+        after, _ = advance(memory, torch.tensor([0.8]), torch.tensor([1]), self.SETTINGS)
+        torch.testing.assert_close(after, torch.tensor([[0.6, 1.0, 1.0]]))
+
+
 def environment(played: Windows, *overrides: str, episodes: int = 4) -> FusionEnvironment:
-    given = ("margin_reward=0", "evidence_decay=0.5", f"episodes={episodes}", *overrides)
-    return FusionEnvironment(played, config(*(f"fusion.{each}" for each in given)).fusion, generator())
+    given = ("evidence_decay=0.5", f"episodes={episodes}", *overrides)
+    return FusionEnvironment(played, config(*UNSHAPED, *(f"fusion.{each}" for each in given)).fusion, generator())
 
 
 def acts(count: int, action: int = 10) -> torch.Tensor:
@@ -191,7 +216,27 @@ class TestEnvironment:
 
         assert torch.equal(first(1), first(1)) and not torch.equal(first(1), first(2))
 
+    def test_what_the_agent_sees_does_not_depend_on_the_truth(self):
+        seen = []
+        for label in (0, 1):
+            played = random_windows(6)
+            played.label.fill_(label)
+            seen.append(torch.stack([environment(played, episodes=1).step(acts(1))[1] for _ in range(5)]))
+        assert torch.equal(*seen)
+
+    def test_a_choice_costs_by_its_distance_from_the_anchor(self):
+        played = random_windows(4)
+        settings = config(
+            "fusion.margin_reward=0", "fusion.flicker_cost=0", "fusion.anchor_cost=0.4", "fusion.episodes=1"
+        )
+        each = FusionEnvironment(played, settings.fusion, generator(), anchor=0.75)
+        gained = torch.cat([each.step(acts(1, action))[0] for action in (0, 15, 20, 10)])
+        scores = fuse(played.vgae, played.gat, torch.tensor([0, 15, 20, 10]))
+        costs = reward(scores, played.label, PLAIN) - gained
+        torch.testing.assert_close(costs, torch.tensor([0.3, 0.0, 0.1, 0.1]))
+
     def test_observations_are_states_with_evidence_and_alarm(self):
         state = torch.randn(3, WIDTH)
-        seen = observe(state, torch.tensor([0.1, 0.2, 0.3]), torch.tensor([True, False, True]))
+        memory = torch.tensor([[0.1, 1.0, 1.0], [0.2, 0.0, 1.0], [0.3, 1.0, 0.0]])
+        seen = observe(state, memory)
         assert seen.shape == (3, STATE_SIZE) and seen[:, WIDTH + 1].tolist() == [1, 0, 1]

@@ -120,9 +120,12 @@ class TestColumns:
     def test_there_are_15_quantities_and_two_qualities(self, made):
         assert (len(QUANTITIES), made.state.shape[1]) == (15, 17)
 
-    def test_both_class_probabilities_mirror_each_other(self, made):
-        one, other_one = (made.state[:, QUANTITIES.index(f"gat_p_{kind}")] for kind in ("attack", "attack_free"))
-        np.testing.assert_allclose(one, -other_one, atol=1e-2)
+    def test_class_probabilities_are_the_gats_own_as_logarithms(self, made):
+        logits = torch.cat([score_gat(GAT, store).logits for store in (TRAIN, VAL, TEST)])
+        wanted = logits.double().log_softmax(dim=1).numpy()
+        standard = (wanted - wanted[:60].mean(axis=0)) / wanted[:60].std(axis=0)
+        first = QUANTITIES.index("gat_ln_p_attack_free")
+        np.testing.assert_allclose(made.state[:, first : first + 2], standard.clip(-LARGEST, LARGEST), atol=1e-2)
 
     def test_errors_are_the_vgaes_own_in_order(self, made):
         errors = np.concatenate([score_vgae(VGAE, store).errors.numpy() for store in (TRAIN, VAL, TEST)])

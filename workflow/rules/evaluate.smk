@@ -5,6 +5,7 @@ rule evaluate_scale:
     input:
         states=STATES,
         fusion=state_dict("fusion"),
+        alternatives=rules.train_fusion.output.alternatives,
     output:
         metrics=f"{EVALUATION}/metrics.json",
         scores=f"{EVALUATION}/scores.parquet",

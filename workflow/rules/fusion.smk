@@ -1,4 +1,4 @@
-# What VGAE and GAT say of every window, and the agent that fuses it.
+# What VGAE and GAT say of every window, the agent that fuses it, and the alternatives it is compared with.
 
 
 rule fusion_states:
@@ -30,6 +30,7 @@ rule train_fusion:
         states=STATES,
     output:
         **model_files("fusion"),
+        alternatives=MODEL.replace("{model}", "fusion") + "/alternatives.safetensors",
     log:
         f"{LOGS}/seed-{{seed}}/train_fusion-{{scale}}.log",
     benchmark:

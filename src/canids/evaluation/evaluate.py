@@ -1,4 +1,4 @@
-"""The evaluate stage: VGAE alone, GAT alone and their fusion, on every test scenario and capture."""
+"""The evaluate stage: VGAE alone, GAT alone, their fusion and its alternatives, on every test scenario and capture."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from canids.errors import DatasetError
 from canids.evaluation.metrics import window_metrics
 from canids.evaluation.thresholds import logit, operating_point
 from canids.fusion.agent import play
+from canids.fusion.alternatives import ALTERNATIVES, ALTERNATIVES_FILE, Alternatives
 from canids.fusion.environment import ALPHAS, STATE_SIZE, windows_of
 from canids.fusion.states import FusionStates, load_states
 from canids.models.q_network import QNetwork
 from canids.training.model_folder import read_model_config
 from canids.training.model_manager import ModelManager
 
-DETECTORS = ("vgae", "gat", "fusion")
+DETECTORS = ("vgae", "gat", "fusion", *ALTERNATIVES)
 
 
 def evaluate(states_file: Path, fusion: Path, evaluation: DictConfig, out: Path) -> dict[str, Any]:
@@ -69,6 +70,8 @@ def score_windows(states: FusionStates, fusion: Path) -> pl.DataFrame:
     settings = read_model_config(fusion).settings
     network = QNetwork(STATE_SIZE, settings.hidden, len(ALPHAS))
     ModelManager.load_state_dict(network, fusion / "model.safetensors")
+    alternatives = Alternatives(settings.hidden)
+    ModelManager.load_state_dict(alternatives, fusion / ALTERNATIVES_FILE)
     played = play(network.eval(), windows_of(states, np.ones(len(states), bool)), settings)
     scenario, name = zip(*(key.split("/") for key in states.captures), strict=True)
     return pl.DataFrame(
@@ -85,6 +88,7 @@ def score_windows(states: FusionStates, fusion: Path) -> pl.DataFrame:
             "gat": logit(states.gat),
             "fusion": logit(played.score.numpy()),
             "alpha": ALPHAS[played.action].numpy(),
+            **{name: logit(each) for name, each in alternatives.score(states, settings).items()},
         }
     )
 

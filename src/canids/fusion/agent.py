@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 
 import torch
 from omegaconf import DictConfig
+from torch import nn
 from torch.nn.functional import smooth_l1_loss
 
-from canids.fusion.environment import ALPHAS, DECISION, STATE_SIZE, FusionEnvironment, Windows, fuse, observe, reward
+from canids.errors import CanidsError
+from canids.fusion.environment import ALPHAS, STATE_SIZE, FusionEnvironment, Windows, advance, fuse, observe, reward
 from canids.models.q_network import QNetwork
 
+ONE_SIDED = 1.645  # standard errors: 5 % of a normal distribution lie beyond
 EPSILON_STEPS = 0.5  # exploration decays over this share of the steps
 
 
@@ -45,42 +49,64 @@ class Replay:
 
 
 class DoubleDqn:
-    """Learns which α to choose in which state."""
+    """Learns which α to choose in which state.
 
-    def __init__(self, settings: DictConfig, seed: int) -> None:
+    Args:
+        settings: ``fusion``. anchor: the α that it begins with in every state, and that ``fusion.anchor_cost`` ties
+            it to: the weighted average's. Where detectors agree every α is right, and chance is no reason to trust one.
+    """
+
+    def __init__(self, settings: DictConfig, seed: int, anchor: float = 1.0) -> None:
         torch.manual_seed(seed)
-        self.settings = settings
+        self.settings, self.anchor = settings, anchor
         self.generator = torch.Generator().manual_seed(seed)
         self.network = QNetwork(STATE_SIZE, settings.hidden, len(ALPHAS))
+        with torch.no_grad():
+            self.network.advantage.weight.zero_()
+            self.network.advantage.bias.copy_(-settings.anchor_cost * (ALPHAS - anchor).abs())
         self.target = copy.deepcopy(self.network)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.lr)
 
     def learn(self, train: Windows, select: Windows) -> list[dict[str, float]]:
-        """Play and learn on some windows; the network ends in the state with the largest mean reward on ``select``."""
-        environment = FusionEnvironment(train, self.settings, self.generator)
+        """Play and learn on some windows, and end in the state with the largest mean reward on ``select``.
+
+        What was learnt replaces the beginning only where the gain there is more than chance (a paired, one-sided test
+        at 5 %): the largest of many looks at a few hundred windows is larger than it deserves.
+
+        Returns:
+            What was seen at each look, the first before anything was learnt; ``kept`` marks the one whose state stays.
+
+        Raises:
+            CanidsError: a loss is not finite.
+        """
+        environment = FusionEnvironment(train, self.settings, self.generator, self.anchor)
         replay = Replay(self.settings.replay)
-        history, best_reward, best_state = [], -float("inf"), None
+        first = play(self.network, select, self.settings).reward
+        best, kept, kept_state = float(first.mean()), 0, copy.deepcopy(self.network.state_dict())
+        history = [{"step": 0, "select_reward": best, "epsilon": self._epsilon(0)}]
         losses, gains = [], []
-        for step in range(self.settings.steps):
+        for step in range(1, self.settings.steps + 1):
             state = environment.observation()
-            action = self._explore(state, step)
+            action = self._explore(state, step - 1)
             gained, following, ended = environment.step(action)
             replay.add(state, action, gained, following, ended)
             gains.append(float(gained.mean()))
             losses.append(self._update(replay))
-            if (step + 1) % self.settings.target_interval == 0:
+            if not math.isfinite(losses[-1]):
+                raise CanidsError(f"step {step}: the fusion's loss is not finite; lower fusion.lr")
+            if step % self.settings.target_interval == 0:
                 self.target.load_state_dict(self.network.state_dict())
-            if (step + 1) % self.settings.selection_interval == 0 or step + 1 == self.settings.steps:
-                selected = float(play(self.network, select, self.settings).reward.mean())
+            if step % self.settings.selection_interval == 0 or step == self.settings.steps:
+                reward = play(self.network, select, self.settings).reward
                 history.append({
-                    "step": step + 1, "loss": sum(losses) / len(losses), "train_reward": sum(gains) / len(gains),
-                    "select_reward": selected, "epsilon": self._epsilon(step),
+                    "step": step, "select_reward": float(reward.mean()), "epsilon": self._epsilon(step),
+                    "loss": sum(losses) / len(losses), "train_reward": sum(gains) / len(gains),
                 })  # fmt: skip
                 losses, gains = [], []
-                if selected > best_reward:
-                    best_reward, best_state = selected, copy.deepcopy(self.network.state_dict())
-        self.network.load_state_dict(best_state)
-        return history
+                if float(reward.mean()) > best and exceeds_chance(reward - first):
+                    best, kept, kept_state = float(reward.mean()), step, copy.deepcopy(self.network.state_dict())
+        self.network.load_state_dict(kept_state)
+        return [{**look, "kept": look["step"] == kept} for look in history]
 
     def _epsilon(self, step: int) -> float:
         passed = min(1.0, step / (EPSILON_STEPS * self.settings.steps))
@@ -109,21 +135,23 @@ class DoubleDqn:
         return float(loss.detach())
 
 
+def exceeds_chance(gain: torch.Tensor) -> bool:
+    """Whether the mean of some differences ((w,)) is above 0 by more than chance: a one-sided test at 5 %."""
+    return float(gain.mean()) > ONE_SIDED * float(gain.std()) / len(gain) ** 0.5
+
+
 @torch.no_grad()
-def play(network: QNetwork, windows: Windows, settings: DictConfig) -> Played:
-    """Play every run greedily from its start, all runs at once."""
+def play(network: nn.Module, windows: Windows, settings: DictConfig) -> Played:
+    """Play every run greedily from its start, all runs at once; ``network`` says what each action is worth."""
     total = len(windows.label)
     action, score, gained = torch.zeros(total, dtype=torch.int64), torch.zeros(total), torch.zeros(total)
-    evidence, alarm = torch.zeros(len(windows.runs)), torch.zeros(len(windows.runs), dtype=torch.bool)
+    memory = torch.zeros(len(windows.runs), 3)
     for step in range(windows.runs.shape[1]):
         rows = windows.runs[:, step]
         playing = (rows >= 0).nonzero().ravel()
         row = rows[playing]
-        seen = observe(windows.state[row], evidence[playing], alarm[playing])
-        action[row] = network(seen).argmax(dim=1)
+        action[row] = network(observe(windows.state[row], memory[playing])).argmax(dim=1)
         score[row] = fuse(windows.vgae[row], windows.gat[row], action[row])
-        gained[row] = reward(score[row], windows.label[row], settings)
-        decay = settings.evidence_decay
-        evidence[playing] = decay * evidence[playing] + (1 - decay) * score[row]
-        alarm[playing] = score[row] > DECISION
+        memory[playing], flickers = advance(memory[playing], score[row], windows.label[row], settings)
+        gained[row] = reward(score[row], windows.label[row], settings) - flickers
     return Played(action, score, gained)

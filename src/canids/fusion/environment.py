@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from canids.fusion.states import QUALITIES, QUANTITIES, FusionStates
+from canids.fusion.states import STATE_WIDTH, FusionStates
 
 ALPHAS = torch.linspace(0, 1, 21)
-STATE_SIZE = len(QUANTITIES) + len(QUALITIES) + 2  # and the running evidence, and whether an alarm stands
+STATE_SIZE = STATE_WIDTH + 2  # and the running evidence, and whether an alarm stands
 DECISION = 0.5
 
 
@@ -69,25 +69,50 @@ def reward(score: torch.Tensor, label: torch.Tensor, settings: DictConfig) -> to
     return value + settings.margin_reward * (2 * score - 1) * torch.where(attack, 1.0, -1.0)
 
 
-def observe(state: torch.Tensor, evidence: torch.Tensor, alarm: torch.Tensor) -> torch.Tensor:
+def advance(
+    memory: torch.Tensor, score: torch.Tensor, label: torch.Tensor, settings: DictConfig
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What runs on from window to window, and what an alarm that flickers costs.
+
+    An alarm that begins or ends while the truth stays as it was costs extra: so a decision changes what the next one is
+    worth, and looking ahead pays.
+
+    Args:
+        memory: (b, 3) running evidence, whether an alarm stands, and whether the last window was attacked; zeros at the
+            start of a run. score, label: (b,) of the window.
+
+    Returns:
+        The memory after the window (b, 3), and the cost (b,).
+    """
+    alarm, attacked = (score > DECISION).float(), label.float()
+    flickers = (alarm != memory[:, 1]) & (attacked == memory[:, 2])
+    evidence = settings.evidence_decay * memory[:, 0] + (1 - settings.evidence_decay) * score
+    return torch.stack([evidence, alarm, attacked], dim=1), settings.flicker_cost * flickers
+
+
+def observe(state: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
     """(b, STATE_SIZE) what the agent sees: the windows' states, the running evidence and whether an alarm stands."""
-    return torch.cat([state, evidence[:, None], alarm[:, None].float()], dim=1)
+    return torch.cat([state, memory[:, :2]], dim=1)
 
 
 class FusionEnvironment:
-    """Plays episodes side by side; each starts on a random run and ends with it."""
+    """Plays episodes side by side; each starts on a random run and ends with it.
 
-    def __init__(self, windows: Windows, settings: DictConfig, generator: torch.Generator) -> None:
+    Args:
+        anchor: the α that a choice costs least at, see ``fusion.anchor_cost``.
+    """
+
+    def __init__(self, windows: Windows, settings: DictConfig, generator: torch.Generator, anchor: float = 1.0) -> None:
         self.windows, self.settings, self.generator = windows, settings, generator
+        self.anchor_cost = settings.anchor_cost * (ALPHAS - anchor).abs()
         self.length = (windows.runs >= 0).sum(dim=1)
         self.run = self._draw(settings.episodes)
         self.step_in_run = torch.zeros(settings.episodes, dtype=torch.int64)
-        self.evidence = torch.zeros(settings.episodes)
-        self.alarm = torch.zeros(settings.episodes, dtype=torch.bool)
+        self.memory = torch.zeros(settings.episodes, 3)
 
     def observation(self) -> torch.Tensor:
         """(episodes, STATE_SIZE)."""
-        return observe(self.windows.state[self._row()], self.evidence, self.alarm)
+        return observe(self.windows.state[self._row()], self.memory)
 
     def step(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Act ((episodes,) int64) in every episode.
@@ -96,18 +121,15 @@ class FusionEnvironment:
             reward (episodes,), what follows (episodes, STATE_SIZE), and whether the episode has ended (episodes,).
         """
         row = self._row()
-        score = fuse(self.windows.vgae[row], self.windows.gat[row], action)
-        gained = reward(score, self.windows.label[row], self.settings)
-        decay = self.settings.evidence_decay
-        self.evidence = decay * self.evidence + (1 - decay) * score
-        self.alarm = score > DECISION
+        score, label = fuse(self.windows.vgae[row], self.windows.gat[row], action), self.windows.label[row]
+        self.memory, flickers = advance(self.memory, score, label, self.settings)
+        gained = reward(score, label, self.settings) - flickers - self.anchor_cost[action]
         ended = self.step_in_run + 1 >= self.length[self.run]
         self.step_in_run = torch.where(ended, self.step_in_run, self.step_in_run + 1)
         following = self.observation()
         self.run = torch.where(ended, self._draw(len(ended)), self.run)
         self.step_in_run = torch.where(ended, 0, self.step_in_run)
-        self.evidence = torch.where(ended, 0.0, self.evidence)
-        self.alarm = self.alarm & ~ended
+        self.memory = self.memory.masked_fill(ended[:, None], 0.0)
         return gained, following, ended
 
     def _row(self) -> torch.Tensor:

@@ -24,10 +24,11 @@ from canids.models.vgae import Vgae
 QUANTITIES = (
     "vgae_error_nodes", "vgae_error_edges", "vgae_error_neighbourhood",
     "vgae_latent_mean", "vgae_latent_spread", "vgae_latent_max", "vgae_latent_kl", "vgae_confidence",
-    "gat_p_attack_free", "gat_p_attack",
+    "gat_ln_p_attack_free", "gat_ln_p_attack",
     "gat_embedding_mean", "gat_embedding_spread", "gat_embedding_min", "gat_embedding_max", "gat_confidence",
 )  # fmt: skip
 QUALITIES = tuple(f"{reading}_holds" for reading in READINGS)
+STATE_WIDTH = len(QUANTITIES) + len(QUALITIES)
 LARGEST = 10.0
 
 
@@ -62,6 +63,11 @@ class FusionStates:
         """(w,) bool, the windows of a role."""
         return self.role == ROLES.index(role)
 
+    @property
+    def blind(self) -> np.ndarray:
+        """(w,) bool, windows that no profile speaks of: no detector may alarm there."""
+        return (self.vgae == 0) & (self.gat == 0)
+
 
 _NAMES = ("captures", "attack_types")
 _ARRAYS = tuple(each.name for each in fields(FusionStates) if each.name not in _NAMES)
@@ -93,14 +99,14 @@ def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> FusionS
     # A window that no profile speaks of (an unknown vehicle's warm-up) gives no evidence, and is never an alarm.
     blind = graph[:, [GRAPH_COLUMNS.index(f"{reading}_present") for reading in READINGS]].max(axis=1) == 0
     probability = {name: np.where(blind, np.float32(0), p) for name, p in probability.items()}
-    odds = np.exp(gat_score.clip(-60, 60))
-    softmax = np.stack([1 / (1 + odds), odds / (1 + odds)], axis=1)
+    # As logarithms: the probabilities themselves saturate where the GAT is sure, and tell windows no longer apart.
+    log_softmax = -np.logaddexp(0, np.stack([gat_score, -gat_score], axis=1))
     quantities = np.concatenate(
         [
             errors,
             latent,
             (np.abs(2 * probability["vgae"] - 1) * ~blind)[:, None],
-            softmax,
+            log_softmax,
             embedding,
             (np.abs(2 * probability["gat"] - 1) * ~blind)[:, None],
             graph[:, [GRAPH_COLUMNS.index(name) for name in QUALITIES]],

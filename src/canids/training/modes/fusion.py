@@ -1,4 +1,4 @@
-"""Mode ``fusion``: the double-DQN agent on the scores of trained models."""
+"""Mode ``fusion``: the double-DQN agent, and its alternatives, on the scores of trained models."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from canids.errors import DatasetError
+from canids.errors import ArtifactError, DatasetError
 from canids.fusion.agent import DoubleDqn, play
+from canids.fusion.alternatives import ALTERNATIVES_FILE, fit_alternatives
 from canids.fusion.environment import ALPHAS, windows_of
 from canids.fusion.states import FusionStates, fusion_states, load_states, save_states
 from canids.graphs.store import load_store
 from canids.training.model_folder import load_gat, load_vgae, save_model
+from canids.training.model_manager import ModelManager
 
 
 def write_fusion_states(vgae: Path, gat: Path, stores: Sequence[Path], out: Path) -> None:
@@ -28,9 +30,9 @@ def write_fusion_states(vgae: Path, gat: Path, stores: Sequence[Path], out: Path
 
 
 class FusionTrainer:
-    """Trains the fusion of a scale.
+    """Trains the fusion of a scale: the agent, and the alternatives that it is compared with.
 
-    The agent learns on the windows whose role is ``fuse`` and its state is selected on those that ``select``.
+    All learn on the windows whose role is ``fuse``; the agent's state is selected on those that ``select``.
 
     Args:
         settings: ``fusion``. states: file of the fusion states. out: model folder to write.
@@ -43,22 +45,38 @@ class FusionTrainer:
         """Train, write the model folder, and return its metrics.
 
         Raises:
-            DatasetError: there is no window to learn or to select on.
+            DatasetError: there is no window to select on, or the windows to learn on hold one class only.
+            ArtifactError: a state is not finite. CanidsError: a loss is not.
         """
         states = load_states(self.states)
         fuse, select = (states.of_role(role) for role in ("fuse", "select"))
         if not fuse.any() or not select.any():
             raise DatasetError(f"{self.states}: no validation window to fuse on; more captures are needed")
+        if len(classes := np.unique(states.label[fuse])) < 2:
+            lacks = "attack-free" if classes[0] == 1 else "attacked"
+            raise DatasetError(
+                f"{self.states}: the windows that fuse hold no {lacks} one, so there is nothing to learn; "
+                "more captures or a smaller graph.block are needed"
+            )
+        if not np.isfinite(states.state[fuse | select]).all():
+            raise ArtifactError(f"{self.states}: a state is not finite; train the models behind it again")
         started = time.perf_counter()
-        agent = DoubleDqn(self.settings, self.seed)
+        alternatives = fit_alternatives(states, fuse, self.settings, self.seed)
+        fitted = time.perf_counter()
+        agent = DoubleDqn(self.settings, self.seed, anchor=float(alternatives.alpha))
         history = agent.learn(windows_of(states, fuse), windows_of(states, select))
+        kept = next(look for look in history if look["kept"])
         metrics = {
-            "training_seconds": time.perf_counter() - started,
-            "select_reward": max(each["select_reward"] for each in history),
+            "training_seconds": time.perf_counter() - fitted,
+            "alternatives_seconds": fitted - started,
+            "kept_step": kept["step"],
+            "select_reward": kept["select_reward"],
             "fuse_windows": int(fuse.sum()),
+            "weighted_alpha": float(alternatives.alpha),
             "mean_alpha": self._mean_alpha(agent, states, select),
         }
         config = {"model": "fusion", "scale": self.scale, "seed": self.seed, "settings": self.settings}
+        ModelManager.save_state_dict(alternatives, self.out / ALTERNATIVES_FILE)
         save_model(self.out, agent.network, config, metrics, history)
         return metrics
 
