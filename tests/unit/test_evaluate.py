@@ -13,8 +13,9 @@ from model_makers import config, fusion_states_of
 from canids.errors import ArtifactError, CheckpointError, DatasetError
 from canids.evaluation.evaluate import DETECTORS, evaluate
 from canids.evaluation.metrics import window_metrics
-from canids.fusion.alternatives import ALTERNATIVES_FILE, Alternatives
+from canids.fusion.alternatives import Alternatives
 from canids.fusion.environment import ALPHAS, STATE_SIZE
+from canids.fusion.names import ALTERNATIVES_FILE
 from canids.fusion.states import FusionStates, save_states
 from canids.models.q_network import QNetwork
 from canids.training.model_folder import save_model

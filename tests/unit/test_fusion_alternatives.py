@@ -10,9 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import MLPClassifier
 
-from canids.fusion.alternatives import ALTERNATIVES, balanced, best_alpha, fit_alternatives
+from canids.fusion.alternatives import balanced, best_alpha, fit_alternatives
 from canids.fusion.bandit import learn_bandit
 from canids.fusion.environment import ALPHAS, STATE_SIZE
+from canids.fusion.names import ALTERNATIVES
 from canids.fusion.states import FusionStates
 
 SETTINGS = config("fusion.steps=150", "fusion.evidence_decay=0.5").fusion

@@ -20,6 +20,7 @@ from rich.console import Console
 from canids.artifacts import write_json, write_text
 from canids.errors import ArtifactError
 from canids.evaluation.metrics import window_metrics
+from canids.fusion.names import ALTERNATIVES
 from canids.report import detection_table, terminal_table, write_report
 from canids.report.formats import rate, seconds
 from canids.report.inputs import read_metrics
@@ -33,7 +34,8 @@ DATASET = OmegaConf.create(
     {"name": "made <up>", "title": "Two & a half cars", "source": "https://x.org", "licence": ""}
 )
 SPAN = {"start": 2.0, "end": 4.0, "kind": "DoS", "arbitration_ids": [0]}
-DETECTORS = ("vgae", "gat", "fusion")
+MODELS = ("vgae", "gat", "fusion")
+DETECTORS = (*MODELS, *ALTERNATIVES)
 NODE = '\t{}[label = "{}", color = "0.17 0.6 0.85", style="rounded"];'
 RULES = [NODE.format(*rule) for rule in enumerate(("all", "report", "train_gat", "graphs"))]
 EDGES = ["\t1 -> 0", "\t2 -> 1", "\t3 -> 2", "\t3 -> 1"]
@@ -66,7 +68,7 @@ def evaluated(folder: Path, scale: str, seed: int, errors: dict[str, int]) -> Pa
         for name in DETECTORS
     ]
     facts = {"scale": scale, "seed": seed, "tolerance": 0.005, "thresholds": dict.fromkeys(DETECTORS, 0.0)}
-    write_json(folder / "metrics.json", {**facts, "table": table, "validation": table[:3]})
+    write_json(folder / "metrics.json", {**facts, "table": table, "validation": table[: len(DETECTORS)]})
     scores.write_parquet(folder / "scores.parquet")
     return folder
 
@@ -74,8 +76,10 @@ def evaluated(folder: Path, scale: str, seed: int, errors: dict[str, int]) -> Pa
 def trained(folder: Path, name: str, scale: str) -> Path:
     """A model folder without weights."""
     fusion = name == "fusion"
-    history = {"step": [10, 20], "train_reward": [0.1, 0.2], "select_reward": [0.1, 0.3]} if fusion else {
-        "epoch": [0, 1], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.5]}  # fmt: skip
+    history = {"epoch": [0, 1], "train_loss": [2.0, 1.0], "val_loss": [2.0, 1.5]}
+    if fusion:
+        rewards = {"train_reward": [np.nan, 0.2], "select_reward": [0.1, 0.3]}
+        history = {"step": [0, 20], **rewards, "kept": [False, True]}
     write_text(folder / "config.yaml", OmegaConf.to_yaml({"model": name, "scale": scale, "seed": 1, "settings": {}}))
     write_text(folder / "history.csv", pd.DataFrame(history).to_csv(index=False))
     parameters = {"teacher": 1000, "student": 1000 if fusion else 100}[scale]
@@ -104,7 +108,7 @@ def results(root: Path) -> dict:
     return {
         "dataset": DATASET, "records": [root / "b.json"], "graphs": root / "graphs.json", "rule_graph": DOT,
         "evaluations": [evaluated(root / f"evaluation-{scale}", scale, 1, errors) for scale in scales],
-        "models": [trained(root / f"{name}-{scale}", name, scale) for scale in scales for name in DETECTORS],
+        "models": [trained(root / f"{name}-{scale}", name, scale) for scale in scales for name in MODELS],
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from canids.catalogue import captures_of
 from canids.config import needs_vgae, section
 from canids.errors import CanidsError
 from canids.frames.frames import ATTACK_FREE
+from canids.fusion.names import ALTERNATIVES_FILE
 from canids.workflow import settings_of
 
 try:
@@ -49,7 +50,8 @@ LOGS = f"{RESULTS}/{{dataset}}/logs"
 BENCHMARKS = f"{RESULTS}/{{dataset}}/benchmarks"
 FITTING_STORES = [f"{GRAPHS}/train.safetensors", f"{GRAPHS}/val.safetensors"]
 STORES = [*FITTING_STORES, *(f"{GRAPHS}/{s}.safetensors" for s in TEST_SCENARIOS)]
-STATES = f"{MODEL}/states.safetensors".replace("{model}", "fusion")
+FUSION = MODEL.replace("{model}", "fusion")
+STATES = f"{FUSION}/states.safetensors"
 
 
 def capture_of(wildcards):

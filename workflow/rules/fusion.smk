@@ -30,7 +30,7 @@ rule train_fusion:
         states=STATES,
     output:
         **model_files("fusion"),
-        alternatives=MODEL.replace("{model}", "fusion") + "/alternatives.safetensors",
+        alternatives=f"{FUSION}/{ALTERNATIVES_FILE}",
     log:
         f"{LOGS}/seed-{{seed}}/train_fusion-{{scale}}.log",
     benchmark:

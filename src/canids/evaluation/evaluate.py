@@ -14,8 +14,9 @@ from canids.errors import DatasetError
 from canids.evaluation.metrics import window_metrics
 from canids.evaluation.thresholds import logit, operating_point
 from canids.fusion.agent import play
-from canids.fusion.alternatives import ALTERNATIVES, ALTERNATIVES_FILE, Alternatives
+from canids.fusion.alternatives import Alternatives
 from canids.fusion.environment import ALPHAS, STATE_SIZE, windows_of
+from canids.fusion.names import ALTERNATIVES, ALTERNATIVES_FILE
 from canids.fusion.states import FusionStates, load_states
 from canids.models.q_network import QNetwork
 from canids.training.model_folder import read_model_config

@@ -18,8 +18,6 @@ from canids.fusion.bandit import learn_bandit
 from canids.fusion.environment import ALPHAS, STATE_SIZE, windows_of
 from canids.fusion.states import STATE_WIDTH, FusionStates
 
-ALTERNATIVES_FILE = "alternatives.safetensors"  # beside the agent's state dict
-ALTERNATIVES = ("weighted", "logistic", "mlp", "bandit")
 MLP_ROUNDS = 200
 
 

@@ -40,6 +40,7 @@ def draw_training(models: Sequence[Model]) -> Markup:
         kept = history.loc[_kept(model)]
         axes.plot(kept[x], kept[selected], "o", color=colour(name), markersize=4)
     shown = np.concatenate([line.get_ydata() for line in axes.lines])
+    shown = shown[np.isfinite(shown)]
     if what == "loss" and shown.min() > 0 and shown.max() > DECADES * shown.min():
         axes.set_yscale("log")
         _label_decades(axes.yaxis)
@@ -100,7 +101,7 @@ def draw_alpha(evaluations: Sequence[Evaluation]) -> Markup:
 def _kept(model: Model) -> int:
     """The row of a model's history whose state was kept."""
     if model.name == "fusion":
-        return model.history["select_reward"].idxmax()
+        return model.history["kept"].idxmax()
     return model.history["epoch"].sub(model.metrics["best_epoch"]).abs().idxmin()
 
 

@@ -6,7 +6,15 @@ import math
 
 UNDEFINED = "–"
 
-DETECTOR_NAMES = {"vgae": "VGAE", "gat": "GAT", "fusion": "Fusion"}
+DETECTOR_NAMES = {
+    "vgae": "VGAE",
+    "gat": "GAT",
+    "fusion": "Fusion",
+    "weighted": "Weighted average",
+    "logistic": "Logistic regression",
+    "mlp": "MLP",
+    "bandit": "Bandit (LinUCB)",
+}
 
 
 def detector_name(detector: str) -> str:

@@ -15,6 +15,7 @@ from polars.exceptions import PolarsError
 
 from canids.artifacts import read_json
 from canids.errors import ArtifactError
+from canids.fusion.names import ALTERNATIVES
 
 SCALES = ("student", "teacher")
 
@@ -58,11 +59,22 @@ def read_metrics(evaluations: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def read_evaluations(folders: Sequence[Path]) -> list[Evaluation]:
-    """The evaluations, students first, then by seed. Raises: ArtifactError."""
+    """The evaluations, students first, then by seed, without the fusion's alternatives. Raises: ArtifactError."""
     return [
         Evaluation(scores=_scores(metrics.pop("folder") / "scores.parquet"), **metrics)
-        for metrics in read_metrics(folders)
+        for metrics in map(without_alternatives, read_metrics(folders))
     ]
+
+
+def without_alternatives(metrics: dict[str, Any]) -> dict[str, Any]:
+    """A ``metrics.json`` without the fusion's alternatives, which have a section of their own."""
+    rows = {
+        part: [row for row in each if row["detector"] not in ALTERNATIVES]
+        for part, each in metrics.items()
+        if isinstance(each, list)
+    }
+    thresholds = {name: limit for name, limit in metrics["thresholds"].items() if name not in ALTERNATIVES}
+    return {**metrics, **rows, "thresholds": thresholds}
 
 
 def read_models(folders: Sequence[Path]) -> list[Model]:

@@ -19,17 +19,21 @@ def result_sentences(means: pd.DataFrame, scale: str) -> list[tuple[str, str]]:
     return [(row.scenario, _result(row)) for row in rows.itertuples()]
 
 
-def comparison_sentences(means: pd.DataFrame, scale: str) -> list[tuple[str, str]]:
-    """The scenarios where a detector alone has a higher F1, or a higher AUROC, than the fusion of its scale."""
+def comparison_sentences(means: pd.DataFrame, scale: str, alone: str = " alone") -> list[tuple[str, str]]:
+    """The scenarios where another detector has a higher F1, or a higher AUROC, than the fusion of its scale.
+
+    Args:
+        alone: what is said after its name.
+    """
     sentences = []
     rows_of_scale = means[(means["capture"] == "all") & (means["scale"] == scale)]
     for scenario, rows in rows_of_scale.groupby("scenario", sort=False):
         by_detector = {row.detector: row for row in rows.itertuples()}
         fusion = by_detector.pop("fusion", None)
-        for detector, alone in by_detector.items():
-            said = _better(alone, fusion) if fusion else []
+        for detector, other in by_detector.items():
+            said = _better(other, fusion) if fusion else []
             if said:
-                sentences.append((scenario, f"{detector_name(detector)} alone {' and '.join(said)}."))
+                sentences.append((scenario, f"{detector_name(detector)}{alone} {' and '.join(said)}."))
     return sentences
 
 

@@ -18,6 +18,7 @@ from canids.artifacts import read_json, write_text
 from canids.frames.frames import SYNTHESISED
 from canids.report import formats
 from canids.report.figures import draw_alpha, draw_roc, draw_training
+from canids.report.fused import FUSED_SCALES, fused_sentences, fused_tables
 from canids.report.inputs import (
     Evaluation,
     Model,
@@ -26,6 +27,7 @@ from canids.report.inputs import (
     read_metrics,
     read_models,
     read_records,
+    without_alternatives,
 )
 from canids.report.rule_graph import draw_rule_graph, parse_dot
 from canids.report.sentences import comparison_sentences, result_sentences
@@ -59,7 +61,8 @@ def write_report(
     Raises:
         ArtifactError: an input is missing or damaged.
     """
-    metrics, read = read_metrics(evaluations), read_evaluations(evaluations)
+    everything, read = read_metrics(evaluations), read_evaluations(evaluations)
+    metrics = [without_alternatives(each) for each in everything]
     trained, graph = read_models(models), read_json(graphs)
     rules = parse_dot(rule_graph)
     with look():
@@ -67,6 +70,8 @@ def write_report(
             "dataset": dataset,
             "seeds": sorted({e.seed for e in read}),
             **detection(metrics),
+            "fused": fused_tables(everything),
+            "fused_better": {each: fused_sentences(everything, each) for each in FUSED_SCALES},
             "models": model_rows(trained),
             "training": [draw_training(each) for each in _variants(trained).values()],
             "rocs": [(scenario, draw_roc(read, scenario)) for scenario in _scenarios(metrics)],
@@ -122,6 +127,8 @@ def model_rows(models: Sequence[Model]) -> pd.DataFrame:
             "training_seconds": sum(m.metrics["training_seconds"] for m in seeds) / len(seeds),
             "steps": sum(m.history.iloc[-1, 0] + (m.name != "fusion") for m in seeds) / len(seeds),
             "val_auroc": pd.Series([m.metrics.get("val_auroc") for m in seeds], dtype=float).mean(),
+            "active_units": pd.Series([m.metrics.get("active_units") for m in seeds], dtype=float).mean(),
+            "latent_units": seeds[0].metrics.get("latent_units"),
         }
         for (name, scale), seeds in _variants(models).items()
     ]

@@ -12,8 +12,9 @@ from omegaconf import DictConfig
 
 from canids.errors import ArtifactError, DatasetError
 from canids.fusion.agent import DoubleDqn, play
-from canids.fusion.alternatives import ALTERNATIVES_FILE, fit_alternatives
+from canids.fusion.alternatives import fit_alternatives
 from canids.fusion.environment import ALPHAS, windows_of
+from canids.fusion.names import ALTERNATIVES_FILE
 from canids.fusion.states import FusionStates, fusion_states, load_states, save_states
 from canids.graphs.store import load_store
 from canids.training.model_folder import load_gat, load_vgae, save_model
