@@ -23,6 +23,7 @@ from canids.evaluation.metrics import window_metrics
 from canids.fusion.names import ALTERNATIVES
 from canids.report import detection_table, terminal_table, write_report
 from canids.report.formats import rate, seconds
+from canids.report.fused import fused_sentences
 from canids.report.inputs import read_metrics
 from canids.report.rule_graph import LAYER_HEIGHT, layered_layout, parse_dot, width
 from canids.report.sentences import comparison_sentences, result_sentences
@@ -84,7 +85,10 @@ def trained(folder: Path, name: str, scale: str) -> Path:
     write_text(folder / "history.csv", pd.DataFrame(history).to_csv(index=False))
     parameters = {"teacher": 1000, "student": 1000 if fusion else 100}[scale]
     metrics = {"training_seconds": 1.5, "model": {"parameters": parameters, "bytes": 4 * parameters}}
-    write_json(folder / "metrics.json", {**metrics, **({} if fusion else {"best_epoch": 1, "val_auroc": 0.9})})
+    write_json(
+        folder / "metrics.json",
+        {**metrics, **({} if fusion else {"best_epoch": 1, "val_auroc": 0.9, "active_units": 3, "latent_units": 4})},
+    )
     return folder
 
 
@@ -150,7 +154,29 @@ def test_contents_lead_to_sections(made):
     page = Page(made[2])
     assert len(page.ids) == len(set(page.ids))
     wanted = {address[1:] for address in re.findall(r'<a href="(#[^"]+)"', made[2])}
-    assert len(wanted) == 11 and wanted <= set(page.ids)
+    assert len(wanted) == 12 and wanted <= set(page.ids)
+
+
+def test_alternatives_to_the_fusion_have_a_section_of_their_own(made):
+    text = Page(made[2]).text
+    fused = text.split("Other ways to fuse The DQN")[1].split("Score timelines")[0]
+    assert all(f"student {name} 1.000 0" in fused for name in ("GAT", "Weighted", "Logistic", "MLP", "LinUCB"))
+    assert not any(name in text.replace(fused, "") for name in ("Weighted", "LinUCB"))
+
+
+def test_where_an_alternative_beats_the_fusion_it_is_said_in_words(made):
+    text = Page(made[2]).text
+    assert "Where an alternative does better than the DQN of the students:" in text
+    assert "MLP has the higher F1 (1.000 against 0.870; 0 errors against 3)" in text
+
+
+def test_where_none_does_that_is_said_too(tmp_path):
+    metrics = read_metrics([evaluated(tmp_path, "student", 1, dict.fromkeys(ALTERNATIVES, 4))])
+    assert fused_sentences(metrics, "student") == []
+
+
+def test_latent_units_in_use_stand_beside_the_vgae(made):
+    assert "VGAE teacher 1,000 4.0 kB 1.5 s 2 0.9000 3 of 4" in Page(made[2]).text
 
 
 def test_undefined_metric_is_a_dash_with_a_legend(made):
@@ -237,7 +263,7 @@ def test_runs_of_windows():
 
 def test_detection_table_is_tidy(made):
     frame = detection_table(made[1]["evaluations"])
-    assert len(frame) == 2 * 4 * 3
+    assert len(frame) == 2 * 4 * len(DETECTORS)
     assert not frame.duplicated(["scale", "seed", "scenario", "capture", "detector"]).any()
     assert (frame["errors"] == frame["fp"] + frame["fn"]).all()
     assert frame.loc[frame["scenario"] == "test_quiet", "f1"].isna().all()

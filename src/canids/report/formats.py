@@ -10,10 +10,10 @@ DETECTOR_NAMES = {
     "vgae": "VGAE",
     "gat": "GAT",
     "fusion": "Fusion",
-    "weighted": "Weighted average",
-    "logistic": "Logistic regression",
+    "weighted": "Weighted",
+    "logistic": "Logistic",
     "mlp": "MLP",
-    "bandit": "Bandit (LinUCB)",
+    "bandit": "LinUCB",
 }
 
 
