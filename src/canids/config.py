@@ -108,6 +108,11 @@ class Graph:
     block: int = setting(25, "windows in a block of the train/validation split", 4, 100_000)
     validation_share: float = setting(0.3, "share of the training captures' blocks that validate", 0.05, 0.6)
     split_seed: int = setting(0, "seed of the choice of blocks", 0, 2**31)
+    duplicates: str = setting(
+        "exclude_test",
+        "what gives way where a capture to test on is one recording with one to train on: the test or the training",
+        choices=("exclude_test", "exclude_training"),
+    )
 
 
 @dataclass

@@ -100,7 +100,8 @@ def results(root: Path) -> dict:
         for key, kind, spans in (("test_attack/DoS-$a$", "DoS", [SPAN]), ("test_quiet/still", "attack-free", []))
     }  # fmt: skip
     graphs = {"settings": {"window": 100, "stride": 100}, "windows": 100, "captures": captures}
-    write_json(root / "graphs.json", {**graphs, "repeated_captures": {"train/b": "train/a"}})
+    duplicates = {"repeated_captures": {"train/b": "train/a"}, "excluded_captures": {"train/b": ["test/c", "test/d"]}}
+    write_json(root / "graphs.json", {**graphs, **duplicates})
     record = {
         "scenario": "train", "capture": "b", "vehicle": "<script>alert(1)</script>", "attack_type": "attack-free",
         "frames": 1234, "rejected": {"ID is not hexadecimal": 2}, "steps_back_in_time": 7, "duration_s": 10.0,
@@ -231,6 +232,7 @@ def test_data_and_models_are_listed(made):
     text = Page(made[2]).text
     assert "2 2 × ID is not hexadecimal" in text
     assert "repeats train/a, counted once" in text
+    assert "left out: one recording with test/c, test/d" in text
     assert "GAT student 100 1/10.0 400 B 1.5 s 2 0.900" in text
     assert "report: graphs, train_gat" in text
 

@@ -167,8 +167,8 @@ GRAPH: DictConfig = OmegaConf.merge(
 TESTED = flooded(periodic(1000, 5), slice(0, 30), slice(500, 620))
 
 
-def build(folder: Path, parquets: list[Path]) -> Path:
-    build_graphs(parquets, ["train"], GRAPH, folder / "graphs", folder / "profiles")
+def build(folder: Path, parquets: list[Path], **settings) -> Path:
+    build_graphs(parquets, ["train"], OmegaConf.merge(GRAPH, settings), folder / "graphs", folder / "profiles")
     return folder / "graphs"
 
 
@@ -323,11 +323,18 @@ class TestLabels:
 
 
 class TestRefusals:
-    def test_one_recording_on_both_sides_names_both_captures(self, tmp_path):
+    def test_a_scenario_of_which_nothing_is_left_names_both_captures(self, tmp_path):
         frames = periodic(400, 1)
         parquets = [save(tmp_path, side, f"free-{side}", "kia", frames) for side in ("train", "test")]
-        with pytest.raises(DatasetError, match=r"train/free-train, test/free-test: the same capture to train and to"):
+        words = "test/free-test: one recording with train/free-train, which is trained on, and nothing else is left"
+        with pytest.raises(DatasetError, match=words):
             build(tmp_path, parquets)
+
+    def test_nothing_left_to_train_on_is_refused(self, tmp_path):
+        frames = periodic(400, 1)
+        parquets = [save(tmp_path, side, f"free-{side}", "kia", frames) for side in ("train", "test")]
+        with pytest.raises(DatasetError, match="no training capture"):
+            build(tmp_path, parquets, duplicates="exclude_training")
 
     def test_a_capture_shorter_than_a_window_is_named(self, tmp_path):
         parquet = save(tmp_path, "train", "free-1", "kia", periodic(19, 1))

@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ from omegaconf import DictConfig
 
 from canids.artifacts import write_json
 from canids.errors import DatasetError
+from canids.frames.fingerprint import fingerprint_path, read_fingerprint
 from canids.frames.frames import ATTACK_FREE, SYNTHESISED, Frames
 from canids.frames.parquet import read_frames
+from canids.frames.recordings import Pair, Place
 from canids.graphs.check import check_splits
+from canids.graphs.duplicates import left_out, recordings
 from canids.graphs.enroll import fit_profile
 from canids.graphs.profile import VehicleProfile, save_profile
 from canids.graphs.readings import Reading, known_reading, own_reading
@@ -45,11 +48,13 @@ class LabelledCapture:
 
     Attributes:
         facts: of the ingest record. attack_type: (w,) names, ``ATTACK_FREE`` where a window is.
+        place: its recording, and its clock's offset to the recording's; those of the original for a synthesised one.
     """
 
     facts: dict[str, Any]
     windows: WindowedCapture
     attack_type: np.ndarray
+    place: Place
 
     @property
     def attacked(self) -> np.ndarray:
@@ -58,8 +63,8 @@ class LabelledCapture:
 
     @property
     def recording(self) -> str:
-        """Content of the capture, or of the one that attacks were synthesised on: equal ones are one recording."""
-        return self.facts.get("origin_sha256", self.facts["content_sha256"])
+        """Key of the first capture of its recording."""
+        return self.place.recording
 
     @property
     def key(self) -> str:
@@ -73,6 +78,11 @@ class LabelledCapture:
         """(w,) start and end of each window, s since the capture's first frame."""
         times = self.windows.timestamp - self.windows.timestamp[0]
         return times[self.windows.first_frame], times[self.windows.last_frame]
+
+    def recording_times(self) -> tuple[np.ndarray, np.ndarray]:
+        """(w,) start and end of each window on the recording's clock, s."""
+        start, end = self.window_times()
+        return start + self.place.offset, end + self.place.offset
 
 
 def build_graphs(
@@ -93,16 +103,14 @@ def build_graphs(
         ArtifactError: windows of two roles share frames.
     """
     captures = _each(parquets, lambda path: _load(path, graph), threads, "windows")
-    training, duplicates = _once([c for c in captures if c.facts["scenario"] in [*train, SYNTHESISED]])
+    captures, pairs = _placed(captures, parquets)
+    training, repeats = _once([c for c in captures if c.facts["scenario"] in [*train, SYNTHESISED]])
+    testing = [c for c in captures if c.facts["scenario"] not in [*train, SYNTHESISED]]
+    excluded = left_out(*({c.key: c.recording for c in side} for side in (training, testing)), graph.duplicates)
+    _check_left(testing, excluded)
+    training, testing = ([c for c in side if c.key not in excluded] for side in (training, testing))
     if not training:
         raise DatasetError("no training capture; see dataset.train and dataset.captures")
-    testing = [c for c in captures if c.facts["scenario"] not in [*train, SYNTHESISED]]
-    leaked = {c.recording for c in training} & {c.recording for c in testing}
-    if leaked:
-        names = [c.key for c in captures if c.recording in leaked]
-        raise DatasetError(
-            f"{', '.join(names)}: the same capture to train and to test on; leave one out (dataset.captures)"
-        )
     roles = _split(training, graph)
     roles += [np.full(len(c.windows), ROLES.index("test"), np.int8) for c in testing]
     used = [*training, *testing]
@@ -139,7 +147,7 @@ def build_graphs(
         mine = _references(training, vehicle)
         if mine:
             save_profile(profiles / vehicle, fitted[mine], vehicle, [training[i].key for i in mine])
-    write_json(out / "graphs.json", _summary(used, roles, stores, duplicates, known, graph))
+    write_json(out / "graphs.json", _summary(used, roles, stores, repeats, excluded, pairs, known, graph))
     check_splits(written, out / "graphs.json")
 
 
@@ -149,7 +157,38 @@ def _load(path: Path, graph: DictConfig) -> LabelledCapture:
     if len(windows) == 0:
         wanted = f"{graph.seconds:g} s" if graph.seconds else graph.window
         raise DatasetError(f"{path}: {len(frames)} frames are too few for one window of {wanted}")
-    return LabelledCapture(facts, windows, _attack_types(frames, windows, facts["attack_spans"]))
+    place = Place(f"{facts['scenario']}/{facts['capture']}", 0.0)
+    return LabelledCapture(facts, windows, _attack_types(frames, windows, facts["attack_spans"]), place)
+
+
+def _placed(captures: list[LabelledCapture], parquets: Sequence[Path]) -> tuple[list[LabelledCapture], list[Pair]]:
+    """The captures, each with its recording, and the pairs that are one recording."""
+    recorded = {c.key: path for c, path in zip(captures, parquets, strict=True) if c.facts["scenario"] != SYNTHESISED}
+    contents = {c.key: c.facts["content_sha256"] for c in captures if c.key in recorded}
+    places, pairs = recordings(
+        contents, {key: read_fingerprint(fingerprint_path(path)) for key, path in recorded.items()}
+    )
+    of_content = {content: places[key] for key, content in reversed(contents.items())}
+    placed = []
+    for capture in captures:
+        origin = capture.facts.get("origin_sha256", capture.facts["content_sha256"])
+        if origin not in of_content:
+            raise DatasetError(f"{capture.key}: synthesised on a capture that is not there; synthesise it again")
+        placed.append(replace(capture, place=places.get(capture.key, of_content[origin])))
+    return placed, pairs
+
+
+def _check_left(testing: list[LabelledCapture], excluded: dict[str, list[str]]) -> None:
+    """Refuse a test scenario of which nothing is left; name whatever else is left out."""
+    for key, others in excluded.items():
+        logger.warning("%s is left out: one recording with %s", key, ", ".join(others))
+    left = {c.facts["scenario"] for c in testing if c.key not in excluded}
+    for c in testing:
+        if c.facts["scenario"] not in left:
+            raise DatasetError(
+                f"{c.key}: one recording with {excluded[c.key][0]}, which is trained on, and nothing else is left of "
+                f"its scenario; leave one of them out (dataset.captures), or the other way (graph.duplicates)"
+            )
 
 
 def _attack_types(frames: Frames, windows: WindowedCapture, spans: list[dict]) -> np.ndarray:
@@ -170,24 +209,26 @@ def _attack_types(frames: Frames, windows: WindowedCapture, spans: list[dict]) -
 
 
 def _split(training: list[LabelledCapture], graph: DictConfig) -> list[np.ndarray]:
-    """Each training capture's roles; those of a synthesised one are those of its recording at the same time."""
-    recorded = [c for c in training if c.facts["scenario"] != SYNTHESISED]
+    """Each training capture's roles: captures of one recording, synthesised ones among them, have the same at the same
+    time. Of captures that are one recording, the blocks are those of the one with the most attacked windows."""
+    leaders: dict[str, LabelledCapture] = {}
+    for capture in (c for c in training if c.facts["scenario"] != SYNTHESISED):
+        leader = leaders.setdefault(capture.recording, capture)
+        if capture.attacked.sum() > leader.attacked.sum():
+            leaders[capture.recording] = capture
     roles = split_blocks(
-        [c.attack_type for c in recorded],
+        [c.attack_type for c in leaders.values()],
         graph.block,
         graph.validation_share,
-        max(c.windows.reach() for c in recorded),
+        max(c.windows.reach() for c in leaders.values()),
         graph.split_seed,
     )
-    role_of = {c.recording: (c, role) for c, role in zip(recorded, roles, strict=True)}
+    role_of = dict(zip(leaders, roles, strict=True))
     split = []
     for capture in training:
-        if capture.recording not in role_of:
-            raise DatasetError(f"{capture.key}: synthesised on a capture that is not trained on; synthesise it again")
-        recording, role = role_of[capture.recording]
-        split.append(
-            role if capture is recording else roles_at(*recording.window_times(), role, *capture.window_times())
-        )
+        leader, role = leaders[capture.recording], role_of[capture.recording]
+        same = capture is leader
+        split.append(role if same else roles_at(*leader.recording_times(), role, *capture.recording_times()))
     return split
 
 
@@ -286,7 +327,9 @@ def _summary(
     captures: list[LabelledCapture],
     roles: list[np.ndarray],
     stores: list[GraphStore],
-    duplicates: dict[str, str],
+    repeats: dict[str, str],
+    excluded: dict[str, list[str]],
+    pairs: list[Pair],
     known: dict[int, VehicleProfile],
     graph: DictConfig,
 ) -> dict[str, Any]:
@@ -299,11 +342,14 @@ def _summary(
         "graph_columns": GRAPH_COLUMNS,
         "windows": windows,
         "bytes_per_window": size / windows,
-        "repeated_captures": duplicates,
+        "repeated_captures": repeats,
+        "excluded_captures": excluded,
+        "one_recording": [vars(pair) for pair in pairs],
         "captures": {
             c.key: {
                 "vehicle": c.vehicle,
                 "recording": c.recording,
+                "recording_offset": c.place.offset,
                 "attack_type": c.facts["attack_type"],
                 "attack_spans": c.facts["attack_spans"],
                 "windows": len(c.windows),

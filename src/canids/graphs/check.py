@@ -18,7 +18,8 @@ def check_splits(stores: Sequence[Path], summary: Path) -> None:
     """Refuse stores in which windows of two roles share a stretch of one recording.
 
     Args:
-        stores: every store of a dataset. summary: its ``graphs.json``, which names each capture's recording.
+        stores: every store of a dataset. summary: its ``graphs.json``, which names each capture's recording and its
+            clock's offset to the recording's.
 
     Raises:
         ArtifactError: they do; names the captures, the roles and the time.
@@ -28,11 +29,11 @@ def check_splits(stores: Sequence[Path], summary: Path) -> None:
     for path in stores:
         store = load_store(path)
         recordings = [captures[name]["recording"] for name in store.captures]
+        offsets = [captures[name]["recording_offset"] for name in store.captures]
         for capture in store.capture.unique().tolist():
             mine = store.capture == capture
-            windows[recordings[capture]].append(
-                np.stack([store.start[mine], store.end[mine], store.role[mine], store.capture[mine]], axis=1)
-            )
+            start, end = (times[mine] + offsets[capture] for times in (store.start, store.end))
+            windows[recordings[capture]].append(np.stack([start, end, store.role[mine], store.capture[mine]], axis=1))
     for found in windows.values():
         _check_recording(np.concatenate(found), list(captures))
 
