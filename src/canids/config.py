@@ -217,7 +217,7 @@ class Models:
 
 @dataclass
 class Fusion:
-    hidden: int = setting(64, "channels of a hidden layer of the Q-network", 4, 4096)
+    hidden: int = setting(64, "channels of a hidden layer of the Q-network and of the MLP", 4, 4096)
     gamma: float = setting(0.9, "discount of the next window's value", 0.0, 0.999)
     lr: float = setting(1e-3, "Adam's learning rate", 1e-7, 1.0)
     steps: int = setting(3000, "updates; before each, every episode moves on by a window", 100, 100_000_000)
