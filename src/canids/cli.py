@@ -46,13 +46,13 @@ CONFIG_FOLDER = Path("config")
 
 @contextlib.contextmanager
 def _clear_errors() -> Iterator[None]:
-    """An error of the input ends in its message and exit code 2."""
+    """An error of the input ends in its message and exit code 2, a training that SIGTERM ended in 143."""
     log_to_console()
     try:
         yield
     except CanidsError as error:
         Console(stderr=True, soft_wrap=True).print(f"canids: {error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(2) from None
+        raise typer.Exit(error.exit_code) from None
 
 
 def _path(config: DictConfig, pattern: str, **values: str | int) -> Path:

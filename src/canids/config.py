@@ -247,10 +247,24 @@ class Evaluation:
 
 
 @dataclass
+class Tracking:
+    tensorboard: str | None = setting(None, "folder that receives TensorBoard's event files; null: none are written")
+    mlflow: str | None = setting(None, "folder that receives MLflow's file store; null: none is written")
+
+
+@dataclass
 class Trainer:
     accelerator: str = setting("auto", "device", choices=("auto", "cpu", "cuda"))
+    devices: int = setting(1, "processes that train together on one machine, each on a device", 1, 1024)
+    num_nodes: int = setting(1, "machines that train together, each started by torchrun", 1, 1024)
+    strategy: str = setting("auto", "how they do; auto: ddp where there are several", choices=("auto", "ddp"))
     precision: str = setting("32-true", "numeric precision", choices=("32-true", "bf16-mixed", "16-mixed"))
     deterministic: bool = setting(True, "only deterministic algorithms")
+    gradient_clip: float = setting(1.0, "largest norm of a gradient, longer ones are shortened; 0: any", 0.0, 1e9)
+    gradient_limit: float = setting(
+        1e6, "norm of a gradient, before it is shortened, that stops the training", 1e-9, 1e30
+    )
+    tracking: Tracking = field(default_factory=Tracking)
 
 
 @dataclass

@@ -4,6 +4,8 @@
 class CanidsError(Exception):
     """An error of the input, not of the program: shown as one message, never as a traceback."""
 
+    exit_code = 2  # of the command
+
 
 class ConfigError(CanidsError):
     """A setting that is unknown, of the wrong type or out of range."""

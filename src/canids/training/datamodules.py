@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import lightning
 import torch
 
 from canids.graphs.batches import GraphBatch, budget_batches, gather
 from canids.graphs.store import GraphStore
+from canids.training.sharding import training_share, validation_share
 
 
 class Sampler(Protocol):
@@ -50,17 +51,26 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
 
 
 class BatchLoader:
-    """Iterates over the batches of an order of windows."""
+    """Iterates over batches of windows ((b,) int64 each); can go on after those that it gave before it was saved."""
 
-    def __init__(self, store: GraphStore, order: torch.Tensor, node_budget: int) -> None:
-        self.store = store
-        self.batches = list(budget_batches(store, order, node_budget))
+    def __init__(self, store: GraphStore, batches: list[torch.Tensor]) -> None:
+        self.store, self.batches = store, batches
+        self.given, self._first = 0, 0
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[GraphBatch]:
-        return (gather(self.store, windows) for windows in self.batches)
+        self.given, self._first = self._first, 0
+        for windows in self.batches[self.given :]:
+            self.given += 1
+            yield gather(self.store, windows)
+
+    def state_dict(self) -> dict[str, int]:
+        return {"given": self.given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self._first = state["given"]
 
 
 class GraphDataModule(lightning.LightningDataModule):
@@ -79,7 +89,17 @@ class GraphDataModule(lightning.LightningDataModule):
         self.val_windows, self.node_budget = val_windows, node_budget
 
     def train_dataloader(self) -> BatchLoader:
-        return BatchLoader(self.train, self.sampler.order(self.trainer.current_epoch), self.node_budget)
+        order = self.sampler.order(self.trainer.current_epoch)
+        batches = list(budget_batches(self.train, order, self.node_budget))
+        return BatchLoader(self.train, training_share(batches, self.trainer.global_rank, self.trainer.world_size))
 
     def val_dataloader(self) -> BatchLoader:
-        return BatchLoader(self.val, self.val_windows, self.node_budget)
+        batches = list(budget_batches(self.val, self.val_windows, self.node_budget))
+        return BatchLoader(self.val, validation_share(batches, self.trainer.global_rank, self.trainer.world_size))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed training has to know: the sampler's state."""
+        return {"sampler": self.sampler.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.sampler.load_state_dict(state["sampler"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning
 import torch
 from omegaconf import DictConfig
@@ -14,14 +16,21 @@ from canids.models.scoring import kl_divergence
 from canids.models.vgae import Vgae, VgaeOutput, node_errors
 from canids.training.active_units import active_units, latent_moments
 from canids.training.losses import Loss
+from canids.training.resume import of_rank, per_rank
 
 
 class _GraphModule(lightning.LightningModule):
-    """AdamW with a cosine schedule over the epochs, and losses logged by epoch."""
+    """AdamW with a cosine schedule over the epochs, and losses logged by epoch.
 
-    def __init__(self, settings: DictConfig, epochs: int) -> None:
+    Training losses are summed here: Lightning's own sums would not be in a checkpoint within an epoch.
+    """
+
+    def __init__(self, settings: DictConfig, epochs: int, seed: int) -> None:
         super().__init__()
-        self.settings, self.epochs = settings, epochs
+        self.settings, self.epochs, self.seed = settings, epochs, seed
+        self.generator = torch.Generator().manual_seed(seed)
+        self.sums: dict[str, torch.Tensor] = {}
+        self.graphs = 0
 
     def configure_optimizers(self):
         whole = (
@@ -33,9 +42,35 @@ class _GraphModule(lightning.LightningModule):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
+    def setup(self, stage: str) -> None:
+        if self.trainer.world_size > 1:  # each process its own draws, for the models are built by now
+            own = self.seed + 1_000_003 * self.trainer.global_rank
+            self.generator.manual_seed(own)
+            torch.manual_seed(own)
+
+    def on_train_epoch_end(self) -> None:
+        means = {name: total / self.graphs for name, total in self.sums.items()}
+        self.log_dict(means, batch_size=self.graphs, sync_dist=True)
+        self.sums, self.graphs = {}, 0
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = {"generator": self.generator.get_state(), "sums": self.sums, "graphs": self.graphs}
+        checkpoint["module"] = per_rank(state)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = of_rank(checkpoint["module"])
+        self.generator.set_state(state["generator"])
+        self.sums, self.graphs = state["sums"], state["graphs"]
+
     def _log_parts(self, stage: str, parts: dict[str, torch.Tensor], graphs: GraphBatch) -> torch.Tensor:
         values = {f"{stage}_{name}": value for name, value in parts.items()}
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=graphs.num_graphs)
+        if stage == "val":
+            self.log_dict(values, on_step=False, on_epoch=True, batch_size=graphs.num_graphs, sync_dist=True)
+        else:
+            for name, value in values.items():
+                total = self.sums[name].to(value.device) if name in self.sums else 0.0
+                self.sums[name] = total + value.detach().double() * graphs.num_graphs
+            self.graphs += graphs.num_graphs
         return parts["loss"]
 
 
@@ -47,10 +82,9 @@ class VgaeModule(_GraphModule):
     """
 
     def __init__(self, model: Vgae, settings: DictConfig, epochs: int, seed: int) -> None:
-        super().__init__(settings, epochs)
+        super().__init__(settings, epochs, seed)
         self.model = model
         self.moments = torch.zeros((), dtype=torch.float64)  # of the posterior means of an epoch's validation
-        self.generator = torch.Generator().manual_seed(seed)
 
     def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
         graphs = drop_readings(graphs, self.settings.reading_dropout, self.generator)
@@ -62,15 +96,19 @@ class VgaeModule(_GraphModule):
     def validation_step(self, graphs: GraphBatch, _index: int) -> None:
         output = self.model(graphs)
         self.moments = self.moments + latent_moments(output.mean)
-        self._log_parts("val", self._losses(output, graphs), graphs)
+        # The same pairs for a batch in every epoch, on whichever process it is: so that losses can be compared.
+        pairs = torch.Generator().manual_seed(int(graphs.windows[0]))
+        self._log_parts("val", self._losses(output, graphs, pairs), graphs)
 
     def on_validation_epoch_end(self) -> None:
         moments = self.trainer.strategy.reduce(self.moments, reduce_op="sum")
         self.log("val_active_units", active_units(moments).float())
 
-    def _losses(self, output: VgaeOutput, graphs: GraphBatch) -> dict[str, torch.Tensor]:
+    def _losses(
+        self, output: VgaeOutput, graphs: GraphBatch, generator: torch.Generator | None = None
+    ) -> dict[str, torch.Tensor]:
         nodes, neighbourhood = (each.mean() for each in node_errors(self.model, output, graphs))
-        edges = self._edge_loss(output, graphs)
+        edges = self._edge_loss(output, graphs, generator)
         divergence = kl_divergence(output).mean()
         warmth = min(1.0, self.current_epoch / self.settings.beta_warmup) if self.settings.beta_warmup else 1.0
         loss = (
@@ -81,12 +119,14 @@ class VgaeModule(_GraphModule):
         )
         return {"loss": loss, "nodes": nodes, "edges": edges, "neighbourhood": neighbourhood, "kl": divergence}
 
-    def _edge_loss(self, output: VgaeOutput, graphs: GraphBatch) -> torch.Tensor:
+    def _edge_loss(self, output: VgaeOutput, graphs: GraphBatch, generator: torch.Generator | None) -> torch.Tensor:
         """Edges against as many random pairs of the same window (few of which are edges themselves)."""
         source = graphs.edge_index[0]
         graph = graphs.batch[source]
         first, count = graphs.node_start[graph], graphs.node_start.diff()[graph]
-        pairs = torch.stack([first + (torch.rand_like(count, dtype=torch.float) * count).long() for _ in range(2)])
+        device = count.device if generator is None else generator.device
+        draws = torch.rand(2, len(count), generator=generator, device=device).to(count.device)
+        pairs = first + (draws * count).long()
         present = self.model.edge_logits(output.latent, graphs.edge_index)
         absent = self.model.edge_logits(output.latent, pairs)
         return -(logsigmoid(present).mean() + logsigmoid(-absent).mean()) / 2
@@ -142,9 +182,8 @@ class GatModule(_GraphModule):
     """
 
     def __init__(self, model: Gat, settings: DictConfig, epochs: int, seed: int, loss: Loss = cross_entropy) -> None:
-        super().__init__(settings, epochs)
+        super().__init__(settings, epochs, seed)
         self.model, self.loss = model, loss
-        self.generator = torch.Generator().manual_seed(seed)
 
     def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
         logits = self.model(drop_readings(graphs, self.settings.reading_dropout, self.generator)).logits

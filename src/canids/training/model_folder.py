@@ -19,18 +19,32 @@ from canids.training.model_manager import ModelManager
 
 
 def save_model(
-    folder: Path, model: nn.Module, config: dict[str, Any], metrics: dict[str, Any], history: list[dict[str, Any]]
+    folder: Path,
+    model: nn.Module,
+    config: dict[str, Any],
+    metrics: dict[str, Any],
+    history: list[dict[str, Any]],
+    record: dict[str, Any] | None = None,
 ) -> None:
     """Write ``model.safetensors``, ``config.yaml``, ``metrics.json`` and ``history.csv``, the state dict last.
+
+    Args:
+        record: where the model comes from (``metrics.json``, key ``record``): nothing that is measured.
 
     Raises:
         CheckpointError: the model holds a value that is not finite; nothing is written.
     """
-    ModelManager.verify_finite(model, folder / "model.safetensors")
+    ModelManager.verify_finite(model, state_path(folder))
     write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
     write_text(folder / "history.csv", pd.DataFrame(history).to_csv(index=False))
-    write_json(folder / "metrics.json", {**metrics, "model": ModelManager.get_model_info(model)})
-    ModelManager.save_state_dict(model, folder / "model.safetensors")
+    measured = {**metrics, "model": ModelManager.get_model_info(model)}
+    write_json(folder / "metrics.json", measured if record is None else {**measured, "record": record})
+    ModelManager.save_state_dict(model, state_path(folder))
+
+
+def state_path(folder: Path) -> Path:
+    """The state dict in a model folder."""
+    return folder / "model.safetensors"
 
 
 def load_vgae(folder: Path) -> Vgae:
@@ -54,5 +68,5 @@ def read_model_config(folder: Path) -> DictConfig:
 def _load(folder: Path, build: Callable[[DictConfig, str], nn.Module]) -> Any:
     config = read_model_config(folder)
     model = build(config.settings, config.scale)
-    ModelManager.load_state_dict(model, folder / "model.safetensors")
+    ModelManager.load_state_dict(model, state_path(folder))
     return model.eval()

@@ -11,6 +11,8 @@ from canids.errors import DatasetError
 from canids.graphs.splits import ROLES
 from canids.graphs.store import GraphStore, load_store
 
+LEAST_WINDOWS = 2  # of a single one no spread can be measured
+
 
 @dataclass(frozen=True)
 class TrainingStores:
@@ -25,16 +27,23 @@ class TrainingStores:
         return (self.train.label == 0).nonzero().ravel(), self.select[self.val.label[self.select] == 0]
 
 
+def fitting_stores(graphs: Path) -> list[Path]:
+    """The files of the stores that are trained and validated on."""
+    return [graphs / f"{part}.safetensors" for part in ("train", "val")]
+
+
 def open_stores(graphs: Path) -> TrainingStores:
     """Open the stores in a graphs folder.
 
     Raises:
         DatasetError: there are too few windows to train and to validate on.
     """
-    train, val = (load_store(graphs / f"{part}.safetensors") for part in ("train", "val"))
+    train, val = (load_store(path) for path in fitting_stores(graphs))
     stores = TrainingStores(train, val, windows_of(val, "select"))
-    if not all(len(windows) for windows in stores.attack_free()):
-        raise DatasetError(f"{graphs}: no attack-free window to train or to validate on; more captures are needed")
+    for part, windows in zip(("train", "val (select)"), stores.attack_free(), strict=True):
+        if len(windows) < LEAST_WINDOWS:
+            found = "a single attack-free window" if len(windows) else "no attack-free window"
+            raise DatasetError(f"{graphs}: {found} in {part}, {LEAST_WINDOWS} at least are needed; add captures")
     return stores
 
 

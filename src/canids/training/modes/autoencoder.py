@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
-from omegaconf import DictConfig
 from sklearn.metrics import roc_auc_score
 
 from canids.graphs.batches import gather, present_inputs
@@ -17,48 +14,50 @@ from canids.models.vgae import Vgae
 from canids.training.datamodules import GraphDataModule, ShuffleSampler
 from canids.training.fit import Fit, fit
 from canids.training.lightning_modules import VgaeModule
-from canids.training.model_folder import save_model
-from canids.training.stores import TrainingStores, open_stores
+from canids.training.modes.trainer import ModelTrainer
+from canids.training.stores import TrainingStores
 
 LEAST_INPUT_SPREAD = 0.1
 LEAST_ERROR_SPREAD = 1e-3
 
 
-class AutoencoderTrainer:
-    """Trains the VGAE of a scale.
+class AutoencoderTrainer(ModelTrainer):
+    """Trains the VGAE of a scale; the arguments are those of ``ModelTrainer``."""
 
-    Args:
-        settings: ``models.vgae``. trainer: ``trainer``. graphs: folder of the stores. out: model folder to write.
-    """
-
-    def __init__(
-        self, settings: DictConfig, trainer: DictConfig, seed: int, scale: str, graphs: Path, out: Path
-    ) -> None:
-        self.settings, self.trainer, self.seed, self.scale = settings, trainer, seed, scale
-        self.graphs, self.out = graphs, out
-
-    def train(self) -> dict[str, Any]:
-        """Train, write the model folder, and return its metrics."""
-        lightning.seed_everything(self.seed, verbose=False)
-        stores = open_stores(self.graphs)
+    def _build(self, stores: TrainingStores) -> Vgae:
         model = build_vgae(self.settings, self.scale)
         standardise_inputs(model, stores)
-        result = self._fit(model, stores)
-        standardise_errors(model, stores)
-        metrics = _metrics(result, model, stores)
-        config = {"model": "vgae", "scale": self.scale, "seed": self.seed, "settings": self.settings}
-        save_model(self.out, model, config, metrics, result.history)
-        return metrics
+        return model
 
     def _fit(self, model: Vgae, stores: TrainingStores) -> Fit:
-        module = VgaeModule(model, self.settings, self.settings[self.scale].epochs, self.seed)
-        return self._run(module, stores)
+        return self._fit_module(VgaeModule(model, self.settings, self._epochs, self.seed), stores)
 
-    def _run(self, module: VgaeModule, stores: TrainingStores) -> Fit:
+    def _fit_module(self, module: VgaeModule, stores: TrainingStores) -> Fit:
         train, select = stores.attack_free()
         sampler = ShuffleSampler(train, self.seed)
         data = GraphDataModule(stores.train, stores.val, sampler, select, self.settings.node_budget)
-        return fit(module, data, self.settings[self.scale].epochs, self.settings.patience, self.trainer)
+        return fit(module, data, self._epochs, self.settings.patience, self.trainer, run=self._run)
+
+    def _measure(self, model: Vgae, stores: TrainingStores, result: Fit) -> dict[str, Any]:
+        standardise_errors(model, stores)
+        chosen = stores.val.select(stores.select)
+        scores = score_vgae(model, chosen)
+        both = len(torch.unique(chosen.label)) == 2
+        return {
+            "latent_units": model.mean.out_features,
+            "active_units": int(result.history[result.best_epoch]["val_active_units"]),
+            "val_auroc": roc_auc_score(chosen.label, scores.score) if both else None,
+            "val_auroc_by_error": {
+                name: roc_auc_score(chosen.label, scores.errors[:, i]) if both else None
+                for i, name in enumerate(("nodes", "edges", "neighbourhood"))
+            },
+        }
+
+    @property
+    def _config(self) -> dict[str, Any]:
+        return {
+            "model": "vgae", "scale": self.scale, "seed": self.seed, "settings": self.settings, "trainer": self.trainer
+        }  # fmt: skip
 
 
 def standardise_inputs(model: Vgae, stores: TrainingStores) -> None:
@@ -80,22 +79,3 @@ def standardise_errors(model: Vgae, stores: TrainingStores) -> None:
     model.error_centre.copy_(errors.median(dim=0).values)
     deviation = (errors - model.error_centre).abs().median(dim=0).values
     model.error_spread.copy_((1.4826 * deviation).clamp_min(LEAST_ERROR_SPREAD))
-
-
-def _metrics(result: Fit, model: Vgae, stores: TrainingStores) -> dict[str, Any]:
-    chosen = stores.val.select(stores.select)
-    scores = score_vgae(model, chosen)
-    both = len(torch.unique(chosen.label)) == 2
-    return {
-        "best_epoch": result.best_epoch,
-        "epochs": len(result.history),
-        "training_seconds": result.seconds,
-        "val_loss": result.history[result.best_epoch]["val_loss"],
-        "latent_units": model.mean.out_features,
-        "active_units": int(result.history[result.best_epoch]["val_active_units"]),
-        "val_auroc": roc_auc_score(chosen.label, scores.score) if both else None,
-        "val_auroc_by_error": {
-            name: roc_auc_score(chosen.label, scores.errors[:, i]) if both else None
-            for i, name in enumerate(("nodes", "edges", "neighbourhood"))
-        },
-    }

@@ -34,7 +34,7 @@ class CurriculumTrainer(NormalTrainer):
         module = GatModule(model, self.settings, self._epochs, self.seed)
         guided = needs_vgae(self.settings.sampling)
         callbacks = (DifficultyRefresh(sampler, train, settings.refresh),) if guided else ()
-        return self._run(module, stores, sampler, callbacks)
+        return self._fit_module(module, stores, sampler, callbacks)
 
 
 def gat_trainer(

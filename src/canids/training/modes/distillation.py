@@ -13,10 +13,10 @@ from canids.models.vgae import Vgae
 from canids.training.datamodules import ShuffleSampler
 from canids.training.fit import Fit
 from canids.training.lightning_modules import DistilledGatModule, DistilledVgaeModule
-from canids.training.model_folder import load_gat, load_vgae
+from canids.training.model_folder import load_gat, load_vgae, state_path
 from canids.training.modes.autoencoder import AutoencoderTrainer
 from canids.training.modes.normal import NormalTrainer
-from canids.training.stores import TrainingStores
+from canids.training.stores import TrainingStores, fitting_stores
 
 
 class VgaeDistillationTrainer(AutoencoderTrainer):
@@ -28,6 +28,10 @@ class VgaeDistillationTrainer(AutoencoderTrainer):
         super().__init__(settings, trainer, seed, "student", graphs, out)
         self.teacher = teacher
 
+    @property
+    def _inputs(self) -> list[Path]:
+        return [*super()._inputs, state_path(self.teacher)]
+
     def _fit(self, model: Vgae, stores: TrainingStores) -> Fit:
         def view(graphs):
             output = teacher(graphs)
@@ -37,7 +41,7 @@ class VgaeDistillationTrainer(AutoencoderTrainer):
         mean, nodes = over_store(teacher, stores.train, view)
         epochs = self.settings.student.epochs
         module = DistilledVgaeModule(model, self.settings, epochs, self.seed, stores.train, mean, nodes)
-        return self._run(module, stores)
+        return self._fit_module(module, stores)
 
 
 class GatDistillationTrainer(NormalTrainer):
@@ -51,7 +55,11 @@ class GatDistillationTrainer(NormalTrainer):
         super().__init__(settings, trainer, seed, "student", graphs, out)
         self.teacher = teacher
 
+    @property
+    def _inputs(self) -> list[Path]:
+        return [*fitting_stores(self.graphs), state_path(self.teacher)]
+
     def _fit(self, model: Gat, stores: TrainingStores) -> Fit:
         logits = score_gat(load_gat(self.teacher), stores.train).logits
         module = DistilledGatModule(model, self.settings, self._epochs, self.seed, logits)
-        return self._run(module, stores, ShuffleSampler(torch.arange(len(stores.train)), self.seed))
+        return self._fit_module(module, stores, ShuffleSampler(torch.arange(len(stores.train)), self.seed))
