@@ -46,6 +46,7 @@ def _node_rows() -> Iterator[tuple[str, ...]]:
         yield name, f"asinh({formula})", bounds, meaning
     for name, (formula, meaning) in STATISTIC_DEFINITIONS.items():
         yield f"{name}_z", f"asinh(({formula} - the ID's centre) / its spread)", bounds, f"{meaning}, for this ID"
+    yield "heard", "asinh(ln(frames that the ID's reference rests on))", "0 to 4", "how much is known of the ID"
     yield "unseen", "asinh(1) where the profile does not know the ID, else 0", "0 or 0.88", "an ID from outside"
     yield "log_frames", "ln(frames of the node); of no reading", "at least 0", "how much the ID sends"
 

@@ -23,7 +23,7 @@ from canids.graphs.windows import WindowedCapture
 RAW = [STATISTICS.index(name) for name in (
     "share", "interval_mean", "interval_min", "interval_max", "fast_max", "fast_share", "repeat_max", "flips_max",
     "bits_max", "transition_max")]  # fmt: skip
-NODE_FEATURES = (*(STATISTICS[s] for s in RAW), *(f"{name}_z" for name in STATISTICS), "unseen")
+NODE_FEATURES = (*(STATISTICS[s] for s in RAW), *(f"{name}_z" for name in STATISTICS), "heard", "unseen")
 HOLDS_Z = 3.0  # a channel holds today while its |z| stays below
 # Features of a window and of an edge: (formula, range, meaning).
 GRAPH_DEFINITIONS = {
@@ -132,7 +132,8 @@ def _write(reading: Reading, capture: WindowedCapture, profile: VehicleProfile, 
     unseen = rows == len(profile.key)
     features = reading.nodes[begin:end]
     features[:, : len(RAW)] = nodes.statistics[:, RAW]
-    features[:, len(RAW) : -1] = nodes.z
+    features[:, len(RAW) : -2] = nodes.z
+    features[:, -2] = np.append(np.log(profile.frames), 0)[rows]
     features[:, -1] = unseen
     np.arcsinh(features, out=features)
     np.clip(features, -LARGEST, LARGEST, out=features)
