@@ -14,6 +14,8 @@ from canids.frames.ingest import ingest
 from canids.simulate.capture_file import write_capture
 from canids.simulate.traffic import drive
 
+pytestmark = pytest.mark.usefixtures("own_logging")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, vehicle, driven):

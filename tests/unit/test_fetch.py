@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import subprocess
 import sys
 import threading
@@ -11,13 +12,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 from omegaconf import OmegaConf
+from typer.testing import CliRunner
 
 from canids.catalogue.download import Expected, download
 from canids.catalogue.fetch import fetch
+from canids.cli import app
 from canids.config import Dataset
 from canids.errors import CanidsError, ConfigError, FetchError
+from canids.progress import transfer
 
 CONTENT = bytes(hashlib.sha256(b"%d" % n).digest()[0] for n in range(300_000))
 NO_PAUSES = (0.0,) * 5
@@ -40,6 +45,9 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content, self.tag, self.ranges, self.slow = CONTENT, '"one"', True, 0.0
         self.cut, self.refuse, self.requests = [], [], []
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that hangs up is what some tests are about."""
 
     @property
     def url(self) -> str:
@@ -323,3 +331,56 @@ class TestDataset:
         dataset.files = {"../evil.zip": dataset.files["data.zip"]}
         with pytest.raises(CanidsError, match="allowed: the name of a file"):
             fetch(dataset, tmp_path, NO_PAUSES)
+
+
+def test_elsewhere_than_on_a_terminal_progress_is_at_most_ten_log_lines(caplog):
+    caplog.set_level("INFO")
+    with transfer("data.zip") as report:
+        for done in range(0, 1_000_001, 500):
+            report(done, 1_000_000)
+    assert [record.message for record in caplog.records][-1] == "data.zip: 1.0 of 1.0 MB"
+    assert len(caplog.records) == 10
+
+
+@pytest.mark.usefixtures("own_logging")
+class TestCommand:
+    @pytest.fixture
+    def config(self, server, tmp_path) -> Path:
+        """A configuration with a dataset that can be fetched and one that cannot."""
+        server.content = zipped({"train/a.csv": "1", "test/b.csv": "2"})
+        remote = {"url": server.url, "sha256": hashlib.sha256(server.content).hexdigest(), "unpack": ""}
+        own = {"train": ["train"], "test": ["test"], "source": "the moon", "vehicles": {"any": "*"}}
+        own["expected"] = {"train": ["a"], "test": ["b"]}
+        files = {
+            "config.yaml": {"data_root": str(tmp_path / "data")},
+            "datasets/one.yaml": {**own, "folder": "${data_root}/one", "files": {"data.zip": remote}},
+            "datasets/two.yaml": {**own, "folder": "${data_root}/two"},
+        }
+        for name, content in files.items():
+            path = tmp_path / "config" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(yaml.safe_dump(content))
+        return tmp_path / "config"
+
+    def run(self, config: Path, *words: str):
+        return CliRunner().invoke(app, [*words, "--config-folder", str(config)])
+
+    def states(self, config: Path) -> dict[str, str]:
+        lines = self.run(config, "datasets", "--json").stdout.splitlines()
+        return {each["name"]: each["state"] for each in map(json.loads, lines)}
+
+    def test_a_fetched_dataset_is_complete(self, config, tmp_path):
+        assert self.states(config) == {"one": "absent", "two": "absent"}
+        done = self.run(config, "fetch", "one")
+        assert (done.exit_code, done.stdout.strip()) == (0, str(tmp_path / "data/one"))
+        assert self.states(config) == {"one": "complete", "two": "absent"}
+
+    def test_what_went_missing_is_named(self, config, tmp_path):
+        self.run(config, "fetch", "one")
+        (tmp_path / "data/one/test/b.csv").unlink()
+        assert "  test: b" in self.run(config, "datasets").stdout.splitlines()
+
+    def test_a_dataset_without_a_link_ends_with_code_2(self, config):
+        done = self.run(config, "fetch", "two")
+        assert done.exit_code == 2
+        assert "dataset 'two' has no direct link; it comes from the moon" in " ".join(done.stderr.split())
