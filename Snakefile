@@ -26,6 +26,8 @@ include: "workflow/rules/vgae.smk"
 include: "workflow/rules/gat.smk"
 include: "workflow/rules/fusion.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/baselines.smk"
+include: "workflow/rules/summary.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -41,6 +43,8 @@ rule all:
         frames_of_all_captures(),
         trained_models(),
         evaluations(),
+        baselines(),
+        SUMMARY,
         REPORT,
     message:
         "everything is there"
@@ -58,5 +62,7 @@ rule evaluate:
     input:
         frames_of_all_captures(),
         evaluations(),
+        baselines(),
+        SUMMARY,
     message:
         "every model is evaluated"

@@ -22,6 +22,9 @@ GRAPHS = "{results}/{dataset}/graphs"
 PROFILES = "{results}/{dataset}/profiles"
 MODEL = "{results}/{dataset}/seed-{seed}/{model}-{scale}"
 EVALUATION = "{results}/{dataset}/seed-{seed}/evaluation-{scale}"
+BASELINES = "{results}/{dataset}/seed-{seed}/baselines"
+SUMMARY = "{results}/{dataset}/summary.csv"
+COMPARISONS = "{results}/{dataset}/comparisons.csv"
 REPORT = "{results}/{dataset}/report.html"
 
 

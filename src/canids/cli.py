@@ -35,6 +35,12 @@ class Scale(StrEnum):
     STUDENT = "student"
 
 
+class Form(StrEnum):
+    TERMINAL = "terminal"
+    MD = "md"
+    LATEX = "latex"
+
+
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="settings, as models.gat.lr=1e-3")
 ]
@@ -79,10 +85,25 @@ def _copies(config: DictConfig) -> list[tuple[Path, Path, int]]:
     ]
 
 
+def _frame_tables(config: DictConfig) -> list[Path]:
+    """Those of all captures and of the attacked copies."""
+    recorded = [
+        _path(config, artifacts.FRAMES, scenario=capture.scenario, capture=capture.name)
+        for capture in captures_of(config)
+    ]
+    return recorded + [out for _, out, _ in _copies(config)]
+
+
 def _stores(config: DictConfig) -> list[Path]:
     scenarios = {capture.scenario for capture in captures_of(config)}
     parts = ["train", "val", *(s for s in config.dataset.test if s in scenarios)]
     return [_path(config, artifacts.GRAPHS) / f"{part}.safetensors" for part in parts]
+
+
+def _evaluations(config: DictConfig) -> list[Path]:
+    """The evaluation folders of every seed: of both scales, and of the baselines."""
+    folders = [_path(config, artifacts.EVALUATION, seed=seed, scale=scale) for seed in config.seeds for scale in Scale]
+    return folders + [_path(config, artifacts.BASELINES, seed=seed) for seed in config.seeds]
 
 
 @app.command()
@@ -216,11 +237,7 @@ def graphs(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
         from canids.graphs.build import build_graphs
 
         config = load_config(config_folder, overrides or [])
-        parquets = [
-            _path(config, artifacts.FRAMES, scenario=capture.scenario, capture=capture.name)
-            for capture in captures_of(config)
-        ]
-        parquets += [out for _, out, _ in _copies(config)]
+        parquets = _frame_tables(config)
         out, profiles = _path(config, artifacts.GRAPHS), _path(config, artifacts.PROFILES)
         build_graphs(parquets, list(config.dataset.train), config.graph, out, profiles, os.cpu_count() or 1)
 
@@ -261,7 +278,7 @@ def train_fusion(
 
         config = load_config(config_folder, overrides or [])
         out = _model(config, seed, "fusion", scale)
-        FusionTrainer(config.fusion, seed, scale, out / "states.safetensors", out).train()
+        FusionTrainer(config.fusion, seed, scale.value, out / "states.safetensors", out).train()
 
 
 @distill_app.command("vgae")
@@ -317,8 +334,38 @@ def evaluate(
 
         config = load_config(config_folder, overrides or [])
         fusion = _model(config, seed, "fusion", scale)
+        graphs = _path(config, artifacts.GRAPHS) / "graphs.json"
         out = _path(config, artifacts.EVALUATION, seed=seed, scale=scale)
-        evaluate_scale(fusion / "states.safetensors", fusion, config.evaluation, out)
+        evaluate_scale(fusion / "states.safetensors", fusion, graphs, config.evaluation, out)
+
+
+@app.command()
+def baselines(overrides: Overrides = None, seed: Seed = 1, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Fit the baselines on the training windows, and evaluate them like the models."""
+    with _clear_errors():
+        from canids.evaluation.baselines.run import run_baselines
+
+        config = load_config(config_folder, overrides or [])
+        graphs = _path(config, artifacts.GRAPHS) / "graphs.json"
+        out = _path(config, artifacts.BASELINES, seed=seed)
+        run_baselines(_stores(config), graphs, _frame_tables(config), config.evaluation, seed, out)
+
+
+@app.command()
+def summary(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Write every evaluation into one table, and compare the fusion with everything else."""
+    with _clear_errors():
+        from canids.evaluation.summary import summarise
+
+        config = load_config(config_folder, overrides or [])
+        summarise(
+            evaluations=_evaluations(config),
+            graphs=_path(config, artifacts.GRAPHS) / "graphs.json",
+            dataset=config.dataset.name,
+            training_data=config.training_data,
+            summary=_path(config, artifacts.SUMMARY),
+            comparisons=_path(config, artifacts.COMPARISONS),
+        )
 
 
 @app.command()
@@ -338,7 +385,8 @@ def report(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
         write_report(
             out=out,
             dataset=config.dataset,
-            evaluations=[_path(config, artifacts.EVALUATION, seed=seed, scale=scale) for seed, scale in scales],
+            evaluations=_evaluations(config),
+            comparisons=_path(config, artifacts.COMPARISONS),
             models=[_model(config, seed, m, scale) for m in ("vgae", "gat", "fusion") for seed, scale in scales],
             records=records,
             graphs=_path(config, artifacts.GRAPHS) / "graphs.json",
@@ -348,17 +396,22 @@ def report(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
 
 
 @app.command()
-def table(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
-    """Print the results table, and where the report lies."""
+def table(
+    overrides: Overrides = None,
+    form: Annotated[Form, typer.Option("--format", help="for the terminal, or for a paper")] = Form.TERMINAL,
+    config_folder: ConfigFolder = CONFIG_FOLDER,
+) -> None:
+    """Print the results table; for the terminal, also where the report lies."""
     with _clear_errors():
-        from canids.report import detection_table, terminal_table
+        from canids.report import detection_table, paper_table, terminal_table
 
         config = load_config(config_folder, overrides or [])
-        evaluations = [
-            _path(config, artifacts.EVALUATION, seed=seed, scale=scale) for seed in config.seeds for scale in Scale
-        ]
-        Console().print(terminal_table(detection_table(evaluations)))
-        typer.echo(f"report: {_path(config, artifacts.REPORT)}")
+        results = detection_table(_evaluations(config))
+        if form == Form.TERMINAL:
+            Console().print(terminal_table(results))
+            typer.echo(f"report: {_path(config, artifacts.REPORT)}")
+        else:
+            typer.echo(paper_table(results, config.dataset.name, form))
 
 
 @app.command()

@@ -38,6 +38,8 @@ STAGES = {
     "fusion_states": "canids.training.modes.fusion",
     "train_fusion": "canids.training.modes.fusion",
     "evaluate": "canids.evaluation.evaluate",
+    "baselines": "canids.evaluation.baselines.run",
+    "summary": "canids.evaluation.summary",
     "report": "canids.report.write",
 }
 

@@ -8,6 +8,7 @@ import numpy as np
 from makers import rng
 from omegaconf import DictConfig, OmegaConf
 
+from canids.artifacts import write_json
 from canids.config import Config
 from canids.fusion.environment import Windows, windows_of
 from canids.fusion.states import QUALITIES, QUANTITIES, FusionStates
@@ -83,6 +84,7 @@ def traffic(
         capture=np.broadcast_to(capture, windows),
         role=np.array([ROLES.index(each) for each in roles]),
         position=np.arange(windows) if position is None else position,
+        last_frame=100 * np.arange(windows) + 99,
         start=np.arange(windows, dtype=float),
         end=np.arange(windows) + 0.9,
         captures=("train/a", "train/b", "test/c", "test/d"),
@@ -125,12 +127,30 @@ def fusion_states_of(
         capture=np.array(np.broadcast_to(capture, count), np.int16),
         role=np.array([ROLES.index(each) for each in roles], np.int8),
         attack_type=np.array(label, np.int16),
+        last_frame=100 * np.arange(count, dtype=np.int32) + 99,
         position=np.arange(count, dtype=np.int32) if position is None else np.array(position, np.int32),
         start=np.arange(count, dtype=float),
         end=np.arange(count) + 0.9,
         captures=("train/a", "train/b", "test/c", "test/d"),
         attack_types=("attack-free", "DoS"),
     )
+
+
+def graphs_json(folder: Path, windows: int = 200) -> Path:
+    """A ``graphs.json`` for ``fusion_states_of`` and ``traffic``: no attack spans, each capture a recording."""
+    captures = {
+        key: {"vehicle": "v", "recording": key, "attack_spans": [], "attacked_windows": {}, "windows": windows,
+              "windows_by_role": {key.split("/")[0]: windows}}
+        for key in ("train/a", "train/b", "test/c", "test/d")
+    }  # fmt: skip
+    write_json(
+        folder / "graphs.json",
+        {
+            "settings": {"window": 100, "stride": 100, "seconds": 0.0, "stride_seconds": 0.0, "warmup": 4},
+            "captures": captures,
+        },
+    )
+    return folder / "graphs.json"
 
 
 def random_windows(*runs: int, seed: int = 0) -> Windows:

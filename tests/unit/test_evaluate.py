@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from model_makers import config, fusion_states_of
+from model_makers import config, fusion_states_of, graphs_json
 
 from canids.errors import ArtifactError, CheckpointError, DatasetError
 from canids.evaluation.evaluate import DETECTORS, evaluate
@@ -61,7 +61,9 @@ def run(fusion, tmp_path):
 
     def run(states: FusionStates) -> tuple[dict, pl.DataFrame]:
         save_states(tmp_path / "states.safetensors", states)
-        metrics = evaluate(tmp_path / "states.safetensors", fusion, config().evaluation, tmp_path / "out")
+        metrics = evaluate(
+            tmp_path / "states.safetensors", fusion, graphs_json(tmp_path), config().evaluation, tmp_path / "out"
+        )
         return metrics, pl.read_parquet(tmp_path / "out" / "scores.parquet")
 
     return run
@@ -161,7 +163,8 @@ class TestTable:
     def test_a_row_is_of_its_windows_alone(self, run, capture, rows):
         metrics, scores = run(made())
         got = next(row for row in metrics["table"] if (row["capture"], row["detector"]) == (capture, "gat"))
-        wanted = window_metrics(made().label[rows], scores["gat"].to_numpy()[rows], metrics["thresholds"]["gat"])
+        score = scores["gat"].to_numpy()[rows]
+        wanted = window_metrics(made().label[rows], score, score > metrics["thresholds"]["gat"])
         assert {name: got[name] for name in wanted} == wanted
 
     def test_validation_is_told_apart_from_the_test(self, run):
@@ -184,12 +187,15 @@ class TestTable:
 class TestRefusals:
     def test_missing_states_are_named(self, fusion, tmp_path):
         with pytest.raises(ArtifactError, match=r"none\.safetensors"):
-            evaluate(tmp_path / "none.safetensors", fusion, config().evaluation, tmp_path / "out")
+            evaluate(
+                tmp_path / "none.safetensors", fusion, graphs_json(tmp_path), config().evaluation, tmp_path / "out"
+            )
 
     def test_a_missing_fusion_is_named(self, tmp_path):
         save_states(tmp_path / "states.safetensors", made())
         with pytest.raises(CheckpointError, match=r"none/config\.yaml"):
-            evaluate(tmp_path / "states.safetensors", tmp_path / "none", config().evaluation, tmp_path / "out")
+            states, graphs = tmp_path / "states.safetensors", graphs_json(tmp_path)
+            evaluate(states, tmp_path / "none", graphs, config().evaluation, tmp_path / "out")
 
     def test_a_refusal_writes_nothing(self, run, tmp_path):
         with pytest.raises(DatasetError):

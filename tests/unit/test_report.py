@@ -19,7 +19,8 @@ from rich.console import Console
 
 from canids.artifacts import write_json, write_text
 from canids.errors import ArtifactError
-from canids.evaluation.metrics import window_metrics
+from canids.evaluation.judge import judge
+from canids.evaluation.summary import summarise
 from canids.fusion.names import ALTERNATIVES
 from canids.report import detection_table, terminal_table, write_report
 from canids.report.formats import rate, seconds
@@ -34,42 +35,58 @@ from canids.report.timelines import draw_timeline, runs
 DATASET = OmegaConf.create(
     {"name": "made <up>", "title": "Two & a half cars", "source": "https://x.org", "licence": ""}
 )
-SPAN = {"start": 2.0, "end": 4.0, "kind": "DoS", "arbitration_ids": [0]}
+SPAN = {"start": 2.0, "end": 4.0, "kind": "DoS", "arbitration_ids": [0], "first_frame": 1000, "injected": 50}
 MODELS = ("vgae", "gat", "fusion")
 DETECTORS = (*MODELS, *ALTERNATIVES)
+BASELINES = ("lightgbm", "inter_arrival")
+GRAPHS = {
+    "settings": {"window": 100, "stride": 100},
+    "windows": 100,
+    "repeated_captures": {"train/b": "train/a"},
+    "excluded_captures": {"train/b": ["test/c", "test/d"]},
+    "captures": {
+        key: {"vehicle": "car", "recording": key, "attack_type": kind, "attack_spans": spans, "windows": 50,
+              "known_profile": True, "windows_by_role": {"test": 50}, "attacked_windows_by_role": {}}
+        for key, kind, spans in (("test_attack/DoS-$a$", "DoS", [SPAN]), ("test_quiet/still", "attack-free", []))
+    },
+}  # fmt: skip
 NODE = '\t{}[label = "{}", color = "0.17 0.6 0.85", style="rounded"];'
 RULES = [NODE.format(*rule) for rule in enumerate(("all", "report", "train_gat", "graphs"))]
 EDGES = ["\t1 -> 0", "\t2 -> 1", "\t3 -> 2", "\t3 -> 1"]
 DOT = "\n".join(["digraph snakemake_dag {", "    node[shape=box, style=rounded];", *RULES, *EDGES, "}"])
 
 
-def scored(capture: str, scenario: str, attacked: bool, errors: dict[str, int]) -> pl.DataFrame:
+def scored(
+    capture: str, scenario: str, attacked: bool, errors: dict[str, int], detectors: tuple[str, ...] = DETECTORS
+) -> pl.DataFrame:
     """50 windows of 0.2 s, under attack from 2 to 4 s; each detector raises so many false alarms at the end."""
     windows = 50
     label = (np.arange(windows) // 10 == 1).astype(int) * attacked
-    score = {name: np.where(label == 1, 3.0, -3.0) + 0.01 * np.arange(windows) for name in DETECTORS}
+    score = {name: np.where(label == 1, 3.0, -3.0) + 0.01 * np.arange(windows) for name in detectors}
     for name, count in errors.items():
         score[name][windows - count :] = 5.0
     return pl.DataFrame({
         "scenario": scenario, "capture": capture, "role": "test", "position": np.arange(windows),
+        "last_frame": 100 * np.arange(windows) + 99,
         "start": 0.2 * np.arange(windows), "end": 0.2 * np.arange(1, windows + 1), "label": label,
         "attack_type": np.where(label == 1, "DoS", "attack-free"), **score, "alpha": np.float32(0.5),
-        **{f"{name}_alarm": score[name] > 0 for name in DETECTORS},
+        **{f"{name}_alarm": score[name] > 0 for name in detectors},
     })  # fmt: skip
 
 
-def evaluated(folder: Path, scale: str, seed: int, errors: dict[str, int]) -> Path:
+def evaluated(
+    folder: Path, scale: str, seed: int, errors: dict[str, int], detectors: tuple[str, ...] = DETECTORS
+) -> Path:
     """An evaluation folder: a scenario with an attack and one without."""
-    scores = pl.concat([scored("DoS-$a$", "test_attack", True, errors), scored("still", "test_quiet", False, errors)])
-    table = [
-        {"scenario": scenario, "capture": capture, "detector": name}
-        | window_metrics(windows["label"].to_numpy(), windows[name].to_numpy(), 0)
-        for (scenario,), windows in scores.group_by("scenario", maintain_order=True)
-        for capture in ("all", windows["capture"][0])
-        for name in DETECTORS
-    ]
-    facts = {"scale": scale, "seed": seed, "tolerance": 0.005, "thresholds": dict.fromkeys(DETECTORS, 0.0)}
-    write_json(folder / "metrics.json", {**facts, "table": table, "validation": table[: len(DETECTORS)]})
+    scores = pl.concat(
+        [
+            scored("DoS-$a$", "test_attack", True, errors, detectors),
+            scored("still", "test_quiet", False, errors, detectors),
+        ]
+    )
+    judged = judge(scores, detectors, GRAPHS)
+    facts = {"scale": scale, "seed": seed, "tolerance": 0.005, "thresholds": dict.fromkeys(detectors, 0.0)}
+    write_json(folder / "metrics.json", {**facts, **judged, "validation": judged["table"][: len(detectors)]})
     scores.write_parquet(folder / "scores.parquet")
     return folder
 
@@ -94,14 +111,7 @@ def trained(folder: Path, name: str, scale: str) -> Path:
 
 def results(root: Path) -> dict:
     """The arguments of ``write_report``, but for where to write."""
-    captures = {
-        key: {"vehicle": "car", "attack_type": kind, "attack_spans": spans, "windows": 50, "known_profile": True,
-              "windows_by_role": {"test": 50}, "attacked_windows_by_role": {}}
-        for key, kind, spans in (("test_attack/DoS-$a$", "DoS", [SPAN]), ("test_quiet/still", "attack-free", []))
-    }  # fmt: skip
-    graphs = {"settings": {"window": 100, "stride": 100}, "windows": 100, "captures": captures}
-    duplicates = {"repeated_captures": {"train/b": "train/a"}, "excluded_captures": {"train/b": ["test/c", "test/d"]}}
-    write_json(root / "graphs.json", {**graphs, **duplicates})
+    write_json(root / "graphs.json", GRAPHS)
     record = {
         "scenario": "train", "capture": "b", "vehicle": "<script>alert(1)</script>", "attack_type": "attack-free",
         "frames": 1234, "rejected": {"ID is not hexadecimal": 2}, "steps_back_in_time": 7, "duration_s": 10.0,
@@ -110,9 +120,12 @@ def results(root: Path) -> dict:
     }  # fmt: skip
     write_json(root / "b.json", record)
     scales, errors = ("teacher", "student"), {"fusion": 3, "vgae": 5}
+    evaluations = [evaluated(root / f"evaluation-{scale}", scale, 1, errors) for scale in scales]
+    evaluations.append(evaluated(root / "baselines", "baseline", 1, {"inter_arrival": 6}, BASELINES))
+    summarise(evaluations, root / "graphs.json", "made", "both", root / "summary.csv", root / "comparisons.csv")
     return {
         "dataset": DATASET, "records": [root / "b.json"], "graphs": root / "graphs.json", "rule_graph": DOT,
-        "evaluations": [evaluated(root / f"evaluation-{scale}", scale, 1, errors) for scale in scales],
+        "evaluations": evaluations, "comparisons": root / "comparisons.csv",
         "models": [trained(root / f"{name}-{scale}", name, scale) for scale in scales for name in MODELS],
     }  # fmt: skip
 
@@ -155,7 +168,7 @@ def test_contents_lead_to_sections(made):
     page = Page(made[2])
     assert len(page.ids) == len(set(page.ids))
     wanted = {address[1:] for address in re.findall(r'<a href="(#[^"]+)"', made[2])}
-    assert len(wanted) == 12 and wanted <= set(page.ids)
+    assert len(wanted) == 16 and wanted <= set(page.ids)
 
 
 def test_alternatives_to_the_fusion_have_a_section_of_their_own(made):
@@ -214,8 +227,9 @@ def test_seeds_are_averaged_and_their_range_told(tmp_path):
     means = over_seeds(tidy(read_metrics(evaluations), "table"))
     (_, attack), (_, quiet) = result_sentences(means, "student")
     low, high = 20 / 24, 20 / 22
+    mean, reach = (low + high) / 2, 12.706 * (high - low) / 2  # Student's t of one degree of freedom
     assert attack.startswith(
-        f"F1 {(low + high) / 2:.3f} (mean of 2 seeds, {low:.3f} to {high:.3f}): on average 3 errors"
+        f"F1 {(low + high) / 2:.3f} (mean of 2 seeds, 95 % interval {max(mean - reach, 0):.3f} to 1.000): on average 3"
     )
     assert quiet == "no attack, so F1 is undefined; on average 3 false alarms in 50 attack-free windows."
 
@@ -265,7 +279,7 @@ def test_runs_of_windows():
 
 def test_detection_table_is_tidy(made):
     frame = detection_table(made[1]["evaluations"])
-    assert len(frame) == 2 * 4 * len(DETECTORS)
+    assert len(frame) == 2 * 4 * len(DETECTORS) + 4 * len(BASELINES)
     assert not frame.duplicated(["scale", "seed", "scenario", "capture", "detector"]).any()
     assert (frame["errors"] == frame["fp"] + frame["fn"]).all()
     assert frame.loc[frame["scenario"] == "test_quiet", "f1"].isna().all()

@@ -37,7 +37,7 @@ from canids.graphs.store import (
     store_of_arrays,
 )
 
-WINDOW_ARRAYS = ("label", "attack_type", "capture", "role", "position", "start", "end", "graph_features")
+WINDOW_ARRAYS = ("label", "attack_type", "capture", "role", "position", "last_frame", "start", "end", "graph_features")
 IDS = np.array([0x7, 0x2A0, 0x80000007])
 fast = settings(max_examples=60, deadline=None)
 picks = st.lists(st.integers(0, 19), max_size=30)
@@ -64,6 +64,7 @@ def made_up(windows: int, seed: int = 0) -> GraphStore:
         capture=random.integers(0, 2, windows),
         role=random.integers(-1, 5, windows),
         position=np.arange(windows),
+        last_frame=np.arange(windows),
         start=random.random(windows),
         end=1 + random.random(windows),
         captures=("train/a", "test/b"),

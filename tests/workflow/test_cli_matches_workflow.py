@@ -23,6 +23,8 @@ SMALL = ("simulate.seconds=12", "synthesis.copies=1")
         (("graphs",), "graphs/test_05_suppress.safetensors"),
         (("fusion-states",), "seed-1/fusion-student/states.safetensors"),
         (("evaluate", "--scale", "teacher"), "seed-1/evaluation-teacher/metrics.json"),
+        (("baselines",), "seed-1/baselines/metrics.json"),
+        (("summary",), "summary.csv"),
     ],
 )
 def test_stage_by_hand_writes_the_same_bytes(demo_copy, command, artifact):

@@ -11,8 +11,8 @@ def test_number_of_cores_reruns_nothing(demo):
     assert demo.planned("--cores", "1") == {}
 
 
-STUDENT = {"fusion_states": 1, "train_fusion": 1, "evaluate_scale": 1, "report": 1}
-BOTH = {"fusion_states": 2, "train_fusion": 2, "evaluate_scale": 2, "report": 1}
+STUDENT = {"fusion_states": 1, "train_fusion": 1, "evaluate_scale": 1, "summary": 1, "report": 1}
+BOTH = {"fusion_states": 2, "train_fusion": 2, "evaluate_scale": 2, "summary": 1, "report": 1}
 TRAINING = {"train_vgae": 1, "train_gat": 1, "distill_vgae": 1, "distill_gat": 1}
 
 
@@ -26,9 +26,9 @@ TRAINING = {"train_vgae": 1, "train_gat": 1, "distill_vgae": 1, "distill_gat": 1
         ("models.gat.focal.gamma=1", {}),
         ("models.gat.sampling=focal", {"train_gat": 1, "distill_gat": 1, **BOTH}),
         ("models.vgae.beta=0.02", {**TRAINING, **BOTH}),
-        ("fusion.gamma=0.8", {"train_fusion": 2, "evaluate_scale": 2, "report": 1}),
-        ("evaluation.tolerance=0.01", {"evaluate_scale": 2, "report": 1}),
-        ("graph.block=20", {"graphs": 1, **TRAINING, **BOTH}),
+        ("fusion.gamma=0.8", {"train_fusion": 2, "evaluate_scale": 2, "summary": 1, "report": 1}),
+        ("evaluation.tolerance=0.01", {"evaluate_scale": 2, "baselines": 1, "summary": 1, "report": 1}),
+        ("graph.block=20", {"graphs": 1, "baselines": 1, **TRAINING, **BOTH}),
     ],
 )
 def test_a_changed_setting_reruns_the_stages_that_read_it_and_what_depends_on_them(demo, setting, jobs):
@@ -36,7 +36,12 @@ def test_a_changed_setting_reruns_the_stages_that_read_it_and_what_depends_on_th
 
 
 def test_forced_fusion_reruns_fusion_evaluation_and_report(demo):
-    assert demo.planned("--forcerun", "train_fusion") == {"train_fusion": 2, "evaluate_scale": 2, "report": 1}
+    assert demo.planned("--forcerun", "train_fusion") == {
+        "train_fusion": 2,
+        "evaluate_scale": 2,
+        "summary": 1,
+        "report": 1,
+    }
 
 
 def test_a_deleted_frame_table_is_ingested_again_and_nothing_else(demo_copy):
@@ -52,14 +57,14 @@ def test_a_deleted_frame_table_is_ingested_again_and_nothing_else(demo_copy):
 def test_a_changed_log_file_is_ingested_and_everything_behind_it_runs_again(demo_copy):
     log = demo_copy.folder / "data" / "demo" / "test_06_masquerade" / "masquerade-alpha.csv"
     log.write_text(log.read_text() + "99.0,123,00,0\n")
-    assert demo_copy.planned() == {"ingest": 1, "graphs": 1, **TRAINING, **BOTH}
+    assert demo_copy.planned() == {"ingest": 1, "graphs": 1, "baselines": 1, **TRAINING, **BOTH}
 
 
 @pytest.mark.parametrize(
     ("target", "jobs"),
     [
         ("train", {"fusion_states": 2, "train_fusion": 2, **TRAINING}),
-        ("evaluate", {"fusion_states": 2, "train_fusion": 2, "evaluate_scale": 2, **TRAINING}),
+        ("evaluate", {"fusion_states": 2, "train_fusion": 2, "evaluate_scale": 2, "summary": 1, **TRAINING}),
         ("report", {**TRAINING, **BOTH}),
     ],
 )

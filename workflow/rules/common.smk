@@ -45,6 +45,9 @@ GRAPHS = artifact(artifacts.GRAPHS)
 PROFILES = artifact(artifacts.PROFILES)
 MODEL = artifact(artifacts.MODEL)
 EVALUATION = artifact(artifacts.EVALUATION)
+BASELINES = artifact(artifacts.BASELINES)
+SUMMARY = artifact(artifacts.SUMMARY, dataset=DATASET)
+COMPARISONS = artifact(artifacts.COMPARISONS, dataset=DATASET)
 REPORT = artifact(artifacts.REPORT, dataset=DATASET)
 LOGS = f"{RESULTS}/{{dataset}}/logs"
 BENCHMARKS = f"{RESULTS}/{{dataset}}/benchmarks"
@@ -174,3 +177,10 @@ def trained_models():
 
 def evaluations():
     return per_seed_and_scale(f"{EVALUATION}/metrics.json")
+
+
+def baselines():
+    return [
+        artifact(f"{BASELINES}/metrics.json", dataset=DATASET, seed=seed)
+        for seed in SEEDS
+    ]

@@ -6,6 +6,7 @@ rule evaluate_scale:
         states=STATES,
         fusion=state_dict("fusion"),
         alternatives=rules.train_fusion.output.alternatives,
+        graphs=f"{GRAPHS}/graphs.json",
     output:
         metrics=f"{EVALUATION}/metrics.json",
         scores=f"{EVALUATION}/scores.parquet",

@@ -3,7 +3,8 @@
 
 rule report:
     input:
-        evaluations=evaluations(),
+        evaluations=[*evaluations(), *baselines()],
+        comparisons=COMPARISONS,
         models=trained_models(),
         summary=artifact(f"{GRAPHS}/graphs.json", dataset=DATASET),
         records=ingest_records(),

@@ -11,6 +11,7 @@ with stage(snakemake):
     evaluate(
         states_file=Path(snakemake.input.states),
         fusion=Path(snakemake.input.fusion).parent,
+        graphs=Path(snakemake.input.graphs),
         evaluation=OmegaConf.create(snakemake.params.settings),
         out=Path(snakemake.output.metrics).parent,
     )

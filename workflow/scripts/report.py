@@ -12,6 +12,7 @@ with stage(snakemake):
         out=Path(snakemake.output[0]),
         dataset=OmegaConf.create(snakemake.params.dataset),
         evaluations=[Path(path).parent for path in snakemake.input.evaluations],
+        comparisons=Path(snakemake.input.comparisons),
         models=[Path(path).parent for path in snakemake.input.models],
         records=[Path(path) for path in snakemake.input.records],
         graphs=Path(snakemake.input.summary),

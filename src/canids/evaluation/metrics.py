@@ -16,17 +16,18 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from canids.evaluation.reliability import expected_calibration_error
 
-def window_metrics(label: np.ndarray, score: np.ndarray, threshold: float) -> dict[str, Any]:
+
+def window_metrics(label: np.ndarray, score: np.ndarray, alarm: np.ndarray) -> dict[str, Any]:
     """Metrics of one detector on n windows.
 
     Args:
-        label: (n,) 0 or 1. score: (n,) larger is more suspicious. threshold: a score above it is an alarm.
+        label: (n,) 0 or 1. score: (n,) log-odds of an attack. alarm: (n,) bool.
 
     Returns:
         Counts and metrics; recall, precision, F1, MCC, AUROC and AUPRC are None where a class they need is missing.
     """
-    alarm = score > threshold
     tn, fp, fn, tp = (int(n) for n in confusion_matrix(label, alarm, labels=[0, 1]).ravel())
     attacked, attack_free = tp + fn > 0, tn + fp > 0
     with warnings.catch_warnings():
@@ -47,4 +48,5 @@ def window_metrics(label: np.ndarray, score: np.ndarray, threshold: float) -> di
         "auroc": float(roc_auc_score(label, score)) if attacked and attack_free else None,
         "auprc": float(average_precision_score(label, score)) if attacked and attack_free else None,
         "false_positive_rate": fp / (fp + tn) if attack_free else None,
+        "ece": expected_calibration_error(label, score),
     }

@@ -39,7 +39,7 @@ class FusionStates:
     Attributes:
         state: (w, 17) float32, ``QUANTITIES`` and ``QUALITIES``, standardised on the training windows.
         vgae, gat: (w,) float32, calibrated probabilities of an attack; 0 where no profile speaks of the window.
-        label, capture, role, attack_type, position: as in the graph store. start, end: (w,) float64, s.
+        label, capture, role, attack_type, position, last_frame: as in the graph store. start, end: (w,) float64, s.
         captures, attack_types: names.
     """
 
@@ -51,6 +51,7 @@ class FusionStates:
     role: np.ndarray
     attack_type: np.ndarray
     position: np.ndarray
+    last_frame: np.ndarray
     start: np.ndarray
     end: np.ndarray
     captures: tuple[str, ...]
@@ -85,7 +86,7 @@ def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> FusionS
     logits, embedding = _together([score_gat(gat, store) for store in stores], GatScores)
     columns = {
         name: np.concatenate([getattr(store, name).numpy() for store in stores])
-        for name in ("label", "capture", "role", "attack_type", "position", "start", "end")
+        for name in ("label", "capture", "role", "attack_type", "position", "last_frame", "start", "end")
     }
     graph = np.concatenate([store.graph_features.float().numpy() for store in stores])
     gat_score = logits[:, 1] - logits[:, 0]

@@ -48,12 +48,14 @@ class LabelledCapture:
 
     Attributes:
         facts: of the ingest record. attack_type: (w,) names, ``ATTACK_FREE`` where a window is.
+        injected: indices of the injected frames.
         place: its recording, and its clock's offset to the recording's; those of the original for a synthesised one.
     """
 
     facts: dict[str, Any]
     windows: WindowedCapture
     attack_type: np.ndarray
+    injected: np.ndarray
     place: Place
 
     @property
@@ -73,6 +75,19 @@ class LabelledCapture:
     @property
     def vehicle(self) -> str:
         return self.facts["vehicle"]
+
+    def spans(self) -> list[dict[str, Any]]:
+        """The attacks on the capture, with the index of the first frame of each and how many frames it injects."""
+        seconds = self.windows.timestamp - self.windows.timestamp[0]
+        injected = seconds[self.injected]
+        return [
+            {
+                **span,
+                "first_frame": int(np.searchsorted(seconds, span["start"])),
+                "injected": int(np.count_nonzero((injected >= span["start"]) & (injected <= span["end"]))),
+            }
+            for span in self.facts["attack_spans"]
+        ]
 
     def window_times(self) -> tuple[np.ndarray, np.ndarray]:
         """(w,) start and end of each window, s since the capture's first frame."""
@@ -158,7 +173,8 @@ def _load(path: Path, graph: DictConfig) -> LabelledCapture:
         wanted = f"{graph.seconds:g} s" if graph.seconds else graph.window
         raise DatasetError(f"{path}: {len(frames)} frames are too few for one window of {wanted}")
     place = Place(f"{facts['scenario']}/{facts['capture']}", 0.0)
-    return LabelledCapture(facts, windows, _attack_types(frames, windows, facts["attack_spans"]), place)
+    attack_type = _attack_types(frames, windows, facts["attack_spans"])
+    return LabelledCapture(facts, windows, attack_type, np.flatnonzero(frames.attack), place)
 
 
 def _placed(captures: list[LabelledCapture], parquets: Sequence[Path]) -> tuple[list[LabelledCapture], list[Pair]]:
@@ -312,6 +328,7 @@ def _store(
         capture=np.full(len(windows), number),
         role=role,
         position=np.arange(len(windows)),
+        last_frame=windows.last_frame,
         start=start,
         end=end,
         captures=captures,
@@ -351,7 +368,7 @@ def _summary(
                 "recording": c.recording,
                 "recording_offset": c.place.offset,
                 "attack_type": c.facts["attack_type"],
-                "attack_spans": c.facts["attack_spans"],
+                "attack_spans": c.spans(),
                 "windows": len(c.windows),
                 "attacked_windows": dict(Counter(c.attack_type[c.attacked].tolist())),
                 "frames_after_last_window": len(c.windows.code) - int(c.windows.last_frame[-1]) - 1,

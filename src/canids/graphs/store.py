@@ -40,7 +40,7 @@ class GraphStore:
         label: (w,) int64, 1 where a frame of the window was injected or the window lies in an attack span.
         attack_type: (w,) int16, index into ``attack_types``. capture: (w,) int16, index into ``captures``.
         role: (w,) int8, index into ``splits.ROLES``.
-        position: (w,) int32, the window's place in its capture.
+        position: (w,) int32, the window's place in its capture. last_frame: (w,) int32, its last frame's.
         start, end: (w,) float64, s since the capture's first frame.
         captures: ``<scenario>/<capture>`` names. attack_types: names.
     """
@@ -60,6 +60,7 @@ class GraphStore:
     capture: torch.Tensor
     role: torch.Tensor
     position: torch.Tensor
+    last_frame: torch.Tensor
     start: torch.Tensor
     end: torch.Tensor
     captures: tuple[str, ...]
@@ -97,7 +98,7 @@ class GraphStore:
         )
 
 
-WINDOW_COLUMNS = ("label", "attack_type", "capture", "role", "position", "start", "end")
+WINDOW_COLUMNS = ("label", "attack_type", "capture", "role", "position", "last_frame", "start", "end")
 _TENSORS = tuple(each.name for each in fields(GraphStore) if each.name not in ("captures", "attack_types"))
 
 
@@ -156,7 +157,7 @@ def store_of_arrays(**arrays: np.ndarray | tuple[str, ...]) -> GraphStore:
         "node_id": index, "node_frames": torch.uint8, "edge_frames": torch.uint8, "ids": torch.int64,
         "edges": torch.uint8, "node_start": torch.int64, "edge_start": torch.int64,
         "label": torch.int64, "attack_type": torch.int16, "capture": torch.int16, "role": torch.int8,
-        "position": torch.int32, "start": torch.float64, "end": torch.float64,
+        "position": torch.int32, "last_frame": torch.int32, "start": torch.float64, "end": torch.float64,
     }  # fmt: skip
     # torch converts to half precision several times faster than numpy does.
     tensors = {name: torch.from_numpy(np.ascontiguousarray(arrays.pop(name))).to(dtype) for name, dtype in kept.items()}

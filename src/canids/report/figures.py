@@ -13,11 +13,11 @@ from matplotlib.ticker import NullFormatter
 from sklearn.metrics import auc, roc_curve
 
 from canids.report.formats import auroc, detector_name, number, power_of_ten
-from canids.report.inputs import Evaluation, Model
+from canids.report.inputs import BASELINE, Evaluation, Model
 from canids.report.style import FAINT, INK, colour, figure, svg
 
 PANEL = (4.8, 2.9)  # in
-LINES = {"student": "solid", "teacher": (0, (4, 1.5))}
+LINES = {"student": "solid", "teacher": (0, (4, 1.5)), BASELINE: (0, (1, 1.2))}
 DECADES = 100  # a loss that changes by more than this factor is shown on a log axis
 ACTIONS = np.arange(21) / 20
 
@@ -57,7 +57,7 @@ def draw_roc(evaluations: Sequence[Evaluation], scenario: str) -> Markup | None:
         return None
     # a rate of zero has no place on a log axis: it is drawn at the left edge, below one window in `normal`
     left = 10.0 ** np.floor(np.log10(0.9 / normal))
-    drawn = figure(PANEL[0], PANEL[1] + 0.6)
+    drawn = figure(PANEL[0], PANEL[1] + 0.9)
     axes = drawn.subplots()
     axes.set_xscale("log")
     _label_decades(axes.xaxis)
@@ -66,12 +66,17 @@ def draw_roc(evaluations: Sequence[Evaluation], scenario: str) -> Markup | None:
         for name in evaluation.thresholds:
             area = _roc(axes, windows, name, evaluation.scale, left)
             areas.setdefault((name, evaluation.scale), []).append(area)
-    for (name, scale), area in areas.items():
-        label = f"{detector_name(name)} {scale} {auroc(float(np.mean(area)))}"
-        axes.plot([], [], color=colour(name), linestyle=LINES[scale], label=label)
+    scales = {scale: [name for name, s in areas if s == scale] for _, scale in areas}
+    longest = max(len(names) for names in scales.values())
+    for scale, names in scales.items():
+        for name in names:
+            what = "" if scale == BASELINE else f" {scale}"
+            label = f"{detector_name(name)}{what} {auroc(float(np.mean(areas[name, scale])))}"
+            axes.plot([], [], color=colour(name), linestyle=LINES[scale], label=label)
+        for _ in range(longest - len(names)):  # each scale has a column of the legend
+            axes.plot([], [], linestyle="none", label=" ")
     axes.set(xlim=(left, 1), ylim=(0, 1.03), xlabel="false-positive rate", ylabel="recall", title=scenario)
-    scales = len({e.scale for e in evaluations})
-    drawn.legend(title="AUROC", title_fontsize=7, loc="outside lower center", ncols=scales)
+    drawn.legend(title="AUROC", title_fontsize=7, loc="outside lower center", ncols=len(scales))
     return svg(drawn, f"ROC curves of {scenario}")
 
 

@@ -14,6 +14,11 @@ DETECTOR_NAMES = {
     "logistic": "Logistic",
     "mlp": "MLP",
     "bandit": "LinUCB",
+    "lightgbm": "LightGBM",
+    "tail_probability": "Tail probability",
+    "inter_arrival": "Inter-arrival",
+    "profile_rules": "Profile rules",
+    "isolation_forest": "Isolation forest",
 }
 
 
@@ -43,7 +48,9 @@ def number(value: float | None, digits: int = 2) -> str:
     """A number of any size, with a true minus sign."""
     if value is None or math.isnan(value):
         return UNDEFINED
-    return f"{value:,.{digits}f}".replace("-", "−")
+    text = f"{value:,.{digits}f}"
+    # what rounds to zero has no sign
+    return text.lstrip("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
 
 
 def power_of_ten(value: float) -> str:

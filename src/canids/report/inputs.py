@@ -17,7 +17,8 @@ from canids.artifacts import read_json
 from canids.errors import ArtifactError
 from canids.fusion.names import ALTERNATIVES
 
-SCALES = ("student", "teacher")
+BASELINE = "baseline"  # the scale of what is no scale
+SCALES = ("student", "teacher", BASELINE)
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Evaluation:
     tolerance: float
     thresholds: dict[str, float]
     table: list[dict[str, Any]]
+    attack_types: list[dict[str, Any]]
     validation: list[dict[str, Any]]
     scores: pl.DataFrame
 
@@ -51,7 +53,7 @@ def read_metrics(evaluations: Sequence[Path]) -> list[dict[str, Any]]:
         raise ArtifactError("no evaluation to report on; run snakemake evaluate")
     read = [{**read_json(folder / "metrics.json"), "folder": folder} for folder in evaluations]
     for metrics in read:
-        needed = ("scale", "seed", "tolerance", "thresholds", "table", "validation")
+        needed = ("scale", "seed", "tolerance", "thresholds", "table", "attack_types", "validation")
         lacks = [key for key in needed if key not in metrics]
         if lacks:
             raise ArtifactError(f"{metrics['folder']}/metrics.json: lacks {', '.join(lacks)}; evaluate again")
@@ -75,6 +77,14 @@ def without_alternatives(metrics: dict[str, Any]) -> dict[str, Any]:
     }
     thresholds = {name: limit for name, limit in metrics["thresholds"].items() if name not in ALTERNATIVES}
     return {**metrics, **rows, "thresholds": thresholds}
+
+
+def read_comparisons(path: Path) -> pd.DataFrame:
+    """``comparisons.csv``. Raises: ArtifactError."""
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: missing or damaged ({error}); run snakemake {path}") from None
 
 
 def read_models(folders: Sequence[Path]) -> list[Model]:

@@ -6,7 +6,8 @@ import math
 
 import pandas as pd
 
-from canids.report.formats import auroc, count, detector_name, plural, rate
+from canids.report.formats import auroc, count, detector_name, number, plural, rate
+from canids.report.inputs import BASELINE
 
 
 def result_sentences(means: pd.DataFrame, scale: str) -> list[tuple[str, str]]:
@@ -37,13 +38,41 @@ def comparison_sentences(means: pd.DataFrame, scale: str, alone: str = " alone")
     return sentences
 
 
+def baseline_sentences(means: pd.DataFrame, comparisons: pd.DataFrame, scale: str) -> list[tuple[str, str]]:
+    """The scenarios where a baseline has a higher F1 than the fusion of a scale, and how sure that is.
+
+    Args:
+        means: what ``tables.over_seeds`` gives. comparisons: ``comparisons.csv``.
+    """
+    whole = means[means["capture"] == "all"].set_index(["scenario", "scale", "detector"])
+    against = comparisons[
+        (comparisons["scale"] == scale) & (comparisons["other_scale"] == BASELINE) & (comparisons["f1_difference"] < 0)
+    ]
+    sentences = []
+    for row in against.itertuples():
+        baseline = whole.loc[(row.scenario, BASELINE, row.other)]
+        fusion = whole.loc[(row.scenario, scale, row.model)]
+        errors = f"{plural(baseline.errors, 'error')} against {count(fusion.errors)}"
+        sure = "does not include 0" if row.high < 0 else "includes 0: the recordings at hand do not settle it"
+        sentences.append(
+            (
+                row.scenario,
+                f"{detector_name(row.other)} has the higher F1 ({rate(baseline.f1)} against {rate(fusion.f1)}; "
+                f"{errors}). Its lead is {rate(-row.f1_difference)}; the 95 % interval, {number(-row.high, 4)} to "
+                f"{number(-row.low, 4)}, {sure}.",
+            )
+        )
+    return sentences
+
+
 def _result(row) -> str:
     normal, attacked = row.windows - row.attacked, row.attacked
     false_alarms = f"{plural(row.fp, 'false alarm')} in {plural(normal, 'attack-free window')}"
     mean = "on average " if row.seeds > 1 else ""
     if attacked == 0:
         return f"no attack, so F1 is undefined; {mean}{false_alarms}."
-    span = f" (mean of {row.seeds} seeds, {rate(row.f1_low)} to {rate(row.f1_high)})" if row.seeds > 1 else ""
+    interval = f"95 % interval {rate(row.f1_low)} to {rate(row.f1_high)}"
+    span = f" (mean of {row.seeds} seeds, {interval})" if row.seeds > 1 else ""
     missed = f"{count(row.fn)} of {plural(attacked, 'attacked window')} missed"
     return f"F1 {rate(row.f1)}{span}: {mean}{plural(row.errors, 'error')}, {missed} and {false_alarms}."
 

@@ -13,7 +13,16 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 # Okabe and Ito's palette; a detector keeps its colour in tables, curves, timelines and the workflow's graph
-COLOURS = {"vgae": "#009E73", "gat": "#0072B2", "fusion": "#D55E00"}
+COLOURS = {
+    "vgae": "#009E73",
+    "gat": "#0072B2",
+    "fusion": "#D55E00",
+    "lightgbm": "#CC79A7",
+    "tail_probability": "#E69F00",
+    "inter_arrival": "#56B4E9",
+    "profile_rules": "#8a8a8a",
+    "isolation_forest": "#222222",
+}
 OTHER_COLOUR = "#5f5f5f"
 SPAN_COLOUR = "#f8ebc8"
 INK = "#222222"

@@ -11,10 +11,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from canids.evaluation.statistics import mean_interval
 from canids.report.formats import auroc, count, detector_name, rate
 from canids.report.inputs import read_metrics
 
 KEYS = ["scale", "scenario", "capture", "detector"]
+INTERVALS = ("f1", "auroc")
 RANKED = {"f1": max, "auroc": max, "mcc": max, "accuracy": max, "errors": min}
 
 
@@ -35,20 +37,30 @@ def detection_table(evaluations: Sequence[Path]) -> pd.DataFrame:
 
 
 def tidy(metrics: Sequence[dict[str, Any]], part: str) -> pd.DataFrame:
-    """The rows of ``table`` or ``validation`` of some ``metrics.json`` as one frame, see ``detection_table``."""
+    """The rows of a part (``table``, ``attack_types``, ``validation``) of some ``metrics.json`` as one frame, see
+    ``detection_table``."""
     rows = [{"scale": m["scale"], "seed": m["seed"], **row} for m in metrics for row in m[part]]
     frame = pd.DataFrame(rows)
-    numeric = [name for name in frame.columns if name not in KEYS]
+    if frame.empty:
+        return frame
+    numeric = [name for name in frame.columns if name not in (*KEYS, "attack_type")]
     frame[numeric] = frame[numeric].apply(pd.to_numeric)
     return frame.assign(errors=frame["fp"] + frame["fn"])
 
 
-def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """The mean over seeds (of those where a metric is defined), with ``seeds``, ``f1_low`` and ``f1_high``."""
-    grouped = frame.groupby(KEYS, sort=False)
-    mean = grouped.mean(numeric_only=True).drop(columns="seed")
-    spread = grouped.agg(seeds=("seed", "nunique"), f1_low=("f1", "min"), f1_high=("f1", "max"))
-    return mean.join(spread).reset_index()
+def over_seeds(frame: pd.DataFrame, keys: Sequence[str] = KEYS) -> pd.DataFrame:
+    """The mean over seeds (of those where a metric is defined), and ``seeds``, how many there are.
+
+    ``f1`` and ``auroc`` come with ``<metric>_reach``, half of the mean's 95 % interval, and ``<metric>_low`` and
+    ``<metric>_high``, its ends as far as they are from 0 to 1; NaN for a single seed.
+    """
+    grouped = frame.groupby(list(keys), sort=False)
+    means = grouped.mean(numeric_only=True).drop(columns="seed").join(grouped.agg(seeds=("seed", "nunique")))
+    for metric in INTERVALS:
+        reach = grouped[metric].apply(lambda values: mean_interval(values).half_width)
+        low, high = ((means[metric] + sign * reach).clip(0, 1) for sign in (-1, 1))
+        means = means.assign(**{f"{metric}_reach": reach, f"{metric}_low": low, f"{metric}_high": high})
+    return means.reset_index()
 
 
 def with_best(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -80,9 +92,9 @@ def terminal_table(frame: pd.DataFrame, title: str = "") -> Table:
 def _scenario_rows(rows: pd.DataFrame) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
     for name in ("scale", "detector"):
-        table.add_column(name, no_wrap=True, min_width=8)
+        table.add_column(name, no_wrap=True, min_width=8 if name == "scale" else 16)
     for name in ("F1", "errors", "precision", "recall", "AUROC", "FPR"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=7)
+        table.add_column(name, justify="right", no_wrap=True, min_width=6)
     for row in rows.itertuples():
         table.add_row(
             row.scale,

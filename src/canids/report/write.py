@@ -15,22 +15,27 @@ from markupsafe import Markup
 from omegaconf import DictConfig
 
 from canids.artifacts import read_json, write_text
+from canids.evaluation.curves import RATES
+from canids.evaluation.published import FIGURES
 from canids.frames.frames import SYNTHESISED
 from canids.report import formats
 from canids.report.figures import draw_alpha, draw_roc, draw_training
 from canids.report.fused import FUSED_SCALES, fused_sentences, fused_tables
 from canids.report.inputs import (
+    BASELINE,
     Evaluation,
     Model,
     read_benchmarks,
+    read_comparisons,
     read_evaluations,
     read_metrics,
     read_models,
     read_records,
     without_alternatives,
 )
+from canids.report.operating import draw_operating, draw_reliability, driving_sentence
 from canids.report.rule_graph import draw_rule_graph, parse_dot
-from canids.report.sentences import comparison_sentences, result_sentences
+from canids.report.sentences import baseline_sentences, comparison_sentences, result_sentences
 from canids.report.style import COLOURS, look
 from canids.report.tables import over_seeds, tidy, with_best
 from canids.report.timelines import timelines
@@ -42,6 +47,7 @@ def write_report(
     out: Path,
     dataset: DictConfig,
     evaluations: Sequence[Path],
+    comparisons: Path,
     models: Sequence[Path],
     records: Sequence[Path],
     graphs: Path,
@@ -53,7 +59,8 @@ def write_report(
     Args:
         out: the HTML file.
         dataset: the ``dataset`` section of the configuration.
-        evaluations: evaluation folders, any seeds and scales. models: model folders.
+        evaluations: evaluation folders of models and baselines, any seeds and scales. models: model folders.
+        comparisons: ``comparisons.csv``.
         records: the captures' ingest records. graphs: ``graphs.json``.
         rule_graph: what ``snakemake --rulegraph dot`` prints; empty where there is none, which leaves out its section.
         benchmarks: Snakemake's benchmark files.
@@ -64,18 +71,24 @@ def write_report(
     everything, read = read_metrics(evaluations), read_evaluations(evaluations)
     metrics = [without_alternatives(each) for each in everything]
     trained, graph = read_models(models), read_json(graphs)
-    rules = parse_dot(rule_graph)
+    compared, rules = read_comparisons(comparisons), parse_dot(rule_graph)
+    scales = _by_scale(read)
     with look():
         content = {
             "dataset": dataset,
             "seeds": sorted({e.seed for e in read}),
-            **detection(metrics),
+            **detection(metrics, compared),
             "fused": fused_tables(everything),
             "fused_better": {each: fused_sentences(everything, each) for each in FUSED_SCALES},
+            "published": [each for each in FIGURES if each.dataset == dataset.name],
             "models": model_rows(trained),
             "training": [draw_training(each) for each in _variants(trained).values()],
             "rocs": [(scenario, draw_roc(read, scenario)) for scenario in _scenarios(metrics)],
-            "alphas": [draw_alpha(each) for each in _by_scale(read)],
+            "reliability": [draw_reliability(each) for each in scales],
+            "operating": [drawn for each in scales if (drawn := draw_operating(each, graph))],
+            "driving": driving_sentence(read[0], graph),
+            "rates": [f"{rate:g}" for rate in RATES],
+            "alphas": [draw_alpha(each) for each in scales if each[0].scale != BASELINE],
             "shown": read[0],
             "timelines": _by_scenario(timelines(read[0], graph["captures"])),
             "records": read_records(records),
@@ -93,7 +106,7 @@ def write_report(
     write_text(out, _template().render(content))
 
 
-def detection(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def detection(metrics: Sequence[dict[str, Any]], comparisons: pd.DataFrame) -> dict[str, Any]:
     """The detection and validation tables, ready to be shown, and what they say in words."""
     means = over_seeds(tidy(metrics, "table"))
     marked = with_best(means, ["scenario", "capture"])
@@ -101,7 +114,10 @@ def detection(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "scale": scale,
         "results": result_sentences(means, scale),
-        "comparisons": {scale: comparison_sentences(means, scale) for scale in means["scale"].unique()},
+        "comparisons": {s: comparison_sentences(means, s) for s in means["scale"].unique() if s != BASELINE},
+        "beaten_by": baseline_sentences(means, comparisons, scale),
+        "differences": list(comparisons[comparisons["scale"] == scale].groupby("scenario", sort=False)),
+        "attack_types": _by_attack_type(metrics),
         "scenarios": [
             {
                 "name": scenario,
@@ -114,6 +130,15 @@ def detection(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "thresholds": {(m["scale"], m["seed"], name): t for m in metrics for name, t in m["thresholds"].items()},
         "tolerances": sorted({m["tolerance"] for m in metrics}),
     }
+
+
+def _by_attack_type(metrics: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+    """((scenario, attack type), rows over seeds) of each attack type that a scenario holds."""
+    frame = tidy(metrics, "attack_types")
+    if frame.empty:
+        return []
+    means = over_seeds(frame, ["scale", "scenario", "attack_type", "detector"])
+    return list(with_best(means, ["scenario", "attack_type"]).groupby(["scenario", "attack_type"], sort=False))
 
 
 def model_rows(models: Sequence[Model]) -> pd.DataFrame:

@@ -1,0 +1,127 @@
+"""The baselines stage: every baseline on every window, judged like the models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from omegaconf import DictConfig
+
+from canids.artifacts import read_json
+from canids.errors import DatasetError
+from canids.evaluation.baselines.extremes import window_extremes
+from canids.evaluation.baselines.gradient_boosting import boosting_score, fit_boosting, save_boosting
+from canids.evaluation.baselines.inter_arrival import inter_arrival
+from canids.evaluation.baselines.isolation_forest import isolation
+from canids.evaluation.baselines.profile_rules import Rules, observe, rule_breaks, union
+from canids.evaluation.baselines.tail_probability import tail_probability
+from canids.evaluation.evaluate import operating_points, write_evaluation
+from canids.evaluation.facts import window_facts
+from canids.evaluation.thresholds import logit
+from canids.frames.frames import SYNTHESISED
+from canids.frames.parquet import read_frames
+from canids.fusion.calibration import fit_platt
+from canids.graphs.store import GraphStore, load_store
+from canids.graphs.windows import Cut
+from canids.progress import track
+
+SCALE = "baseline"
+
+
+def run_baselines(
+    stores: Sequence[Path], graphs: Path, frames: Sequence[Path], evaluation: DictConfig, seed: int, out: Path
+) -> dict[str, Any]:
+    """Fit the baselines on training windows, and write ``metrics.json``, ``scores.parquet`` and ``lightgbm.txt``.
+
+    What is not a log-odds yet becomes one as the models' scores do, on the windows that select; thresholds are set on
+    those that calibrate. A window that no profile speaks of is no alarm, again as for the models.
+
+    Args:
+        stores: training, validation and test stores. graphs: ``graphs.json``.
+        frames: the frame tables of all captures, synthesised ones among them.
+        evaluation: the ``evaluation`` section of the configuration. out: folder to write.
+
+    Raises:
+        ArtifactError: an input is missing or damaged.
+        DatasetError: a class is missing among the windows that train, select or calibrate.
+    """
+    loaded = [load_store(path) for path in stores]
+    facts, summary = window_facts(loaded), read_json(graphs)
+    windows, label = window_extremes(loaded), facts["label"].to_numpy()
+    train, select = (facts["role"].to_numpy() == role for role in ("train", "select"))
+    for role, chosen in (("train", train), ("select", select)):
+        if len(np.unique(label[chosen])) < 2:
+            raise DatasetError(f"{graphs.parent}: the windows that {role} hold one class only; baselines need both")
+    attack_free = windows.take(train & _attack_free(facts))
+    boosting = fit_boosting(windows.take(train), label[train], windows.take(select), label[select], seed)
+    raw = {
+        "lightgbm": boosting_score(boosting, windows),
+        "tail_probability": tail_probability(attack_free, windows),
+        "inter_arrival": inter_arrival(windows),
+        "profile_rules": _rule_breaks(frames, summary, loaded),
+        "isolation_forest": isolation(attack_free, windows, seed),
+    }
+    blind = ~windows.present.any(axis=1)
+    scores = facts.with_columns(pl.Series(n, _log_odds(raw[n], select, label, blind)) for n in raw)
+    thresholds = operating_points(scores, tuple(raw), evaluation.tolerance, graphs.parent)
+    described = {"scale": SCALE, "seed": seed, "tolerance": evaluation.tolerance}
+    save_boosting(out / "lightgbm.txt", boosting)
+    return write_evaluation(out, described, scores, thresholds, summary)
+
+
+def _attack_free(facts: pl.DataFrame) -> np.ndarray:
+    """(w,) bool, windows of captures without an attack; where there is none, those without an attack in themselves.
+
+    What follows an attack in its capture bears its traces: a payload that changes back, a profile that learnt it.
+    """
+    quiet = pl.col("label") == 0
+    of_quiet_capture = quiet.all().over("scenario", "capture")
+    chosen = facts.select(pl.when(of_quiet_capture.any()).then(of_quiet_capture).otherwise(quiet)).to_series()
+    return chosen.to_numpy()
+
+
+def _log_odds(raw: np.ndarray, select: np.ndarray, label: np.ndarray, blind: np.ndarray) -> np.ndarray:
+    probability = fit_platt(raw[select], label[select]).probability(raw)
+    return logit(np.where(blind, 0.0, probability))
+
+
+def _rule_breaks(paths: Sequence[Path], graphs: dict[str, Any], stores: Sequence[GraphStore]) -> np.ndarray:
+    """(w,) of the stores' windows: each capture against the rules of its vehicle's other attack-free recordings."""
+    captures, settings = graphs["captures"], graphs["settings"]
+    where = {}
+    for path in paths:
+        facts = read_frames(path)[1]
+        where[f"{facts['scenario']}/{facts['capture']}"] = path
+    seen = {
+        key: observe(read_frames(where[key])[0])
+        for key, capture in captures.items()
+        if "train" in capture["windows_by_role"]
+        and not capture["attacked_windows"]
+        and not key.startswith(f"{SYNTHESISED}/")
+    }
+    cut = Cut(*(settings[name] for name in ("window", "stride", "seconds", "stride_seconds")))
+    breaks = [
+        rule_breaks(read_frames(where[key])[0], _rules_for(capture, captures, seen), cut, settings["warmup"])
+        for key, capture in track(captures.items(), "rules")
+    ]
+    number = {key: place for place, key in enumerate(captures)}
+    scored = []
+    for store in stores:
+        rows = np.zeros(len(store))
+        for capture in store.capture.unique().tolist():
+            mine = (store.capture == capture).numpy()
+            rows[mine] = breaks[number[store.captures[capture]]][store.position.numpy()[mine]]
+        scored.append(rows)
+    return np.concatenate(scored)
+
+
+def _rules_for(capture: dict[str, Any], captures: dict[str, Any], seen: dict[str, Rules]) -> Rules | None:
+    parts = [
+        rules
+        for key, rules in seen.items()
+        if captures[key]["vehicle"] == capture["vehicle"] and captures[key]["recording"] != capture["recording"]
+    ]
+    return union(parts) if parts else None
