@@ -18,6 +18,7 @@ from canids.artifacts import read_json, write_text
 from canids.evaluation.curves import RATES
 from canids.evaluation.published import FIGURES
 from canids.frames.frames import SYNTHESISED
+from canids.fusion.names import ALTERNATIVES
 from canids.report import formats
 from canids.report.figures import draw_alpha, draw_roc, draw_training
 from canids.report.fused import FUSED_SCALES, fused_sentences, fused_tables
@@ -116,7 +117,7 @@ def detection(metrics: Sequence[dict[str, Any]], comparisons: pd.DataFrame) -> d
         "results": result_sentences(means, scale),
         "comparisons": {s: comparison_sentences(means, s) for s in means["scale"].unique() if s != BASELINE},
         "beaten_by": baseline_sentences(means, comparisons, scale),
-        "differences": list(comparisons[comparisons["scale"] == scale].groupby("scenario", sort=False)),
+        "differences": _differences(comparisons, scale),
         "attack_types": _by_attack_type(metrics),
         "scenarios": [
             {
@@ -130,6 +131,12 @@ def detection(metrics: Sequence[dict[str, Any]], comparisons: pd.DataFrame) -> d
         "thresholds": {(m["scale"], m["seed"], name): t for m in metrics for name, t in m["thresholds"].items()},
         "tolerances": sorted({m["tolerance"] for m in metrics}),
     }
+
+
+def _differences(comparisons: pd.DataFrame, scale: str) -> list[tuple[str, pd.DataFrame]]:
+    """Each scenario's rows of ``comparisons.csv`` for a scale; the fusion's alternatives have a section of their own."""
+    shown = comparisons[(comparisons["scale"] == scale) & ~comparisons["other"].isin(ALTERNATIVES)]
+    return list(shown.groupby("scenario", sort=False))
 
 
 def _by_attack_type(metrics: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, str], pd.DataFrame]]:
