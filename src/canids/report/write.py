@@ -134,7 +134,7 @@ def detection(metrics: Sequence[dict[str, Any]], comparisons: pd.DataFrame) -> d
 
 
 def _differences(comparisons: pd.DataFrame, scale: str) -> list[tuple[str, pd.DataFrame]]:
-    """Each scenario's rows of ``comparisons.csv`` for a scale; the fusion's alternatives have a section of their own."""
+    """Each scenario's rows of ``comparisons.csv`` for a scale, less the fusion's alternatives (they have a section)."""
     shown = comparisons[(comparisons["scale"] == scale) & ~comparisons["other"].isin(ALTERNATIVES)]
     return list(shown.groupby("scenario", sort=False))
 
