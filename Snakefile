@@ -27,6 +27,7 @@ include: "workflow/rules/gat.smk"
 include: "workflow/rules/fusion.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/baselines.smk"
+include: "workflow/rules/explain.smk"
 include: "workflow/rules/summary.smk"
 include: "workflow/rules/report.smk"
 

@@ -85,13 +85,17 @@ def _copies(config: DictConfig) -> list[tuple[Path, Path, int]]:
     ]
 
 
-def _frame_tables(config: DictConfig) -> list[Path]:
-    """Those of all captures and of the attacked copies."""
-    recorded = [
+def _recorded_tables(config: DictConfig) -> list[Path]:
+    """The frame tables of all captures."""
+    return [
         _path(config, artifacts.FRAMES, scenario=capture.scenario, capture=capture.name)
         for capture in captures_of(config)
     ]
-    return recorded + [out for _, out, _ in _copies(config)]
+
+
+def _frame_tables(config: DictConfig) -> list[Path]:
+    """The frame tables of all captures and of the attacked copies."""
+    return _recorded_tables(config) + [out for _, out, _ in _copies(config)]
 
 
 def _stores(config: DictConfig) -> list[Path]:
@@ -352,6 +356,29 @@ def baselines(overrides: Overrides = None, seed: Seed = 1, config_folder: Config
 
 
 @app.command()
+def explain(
+    overrides: Overrides = None,
+    seed: Seed = 1,
+    scale: ScaleOption = Scale.STUDENT,
+    config_folder: ConfigFolder = CONFIG_FOLDER,
+) -> None:
+    """Say which IDs and channels carried the alarms of a scale's fusion on the test captures."""
+    with _clear_errors():
+        from canids.evaluation.explain import explain as explain_scale
+
+        config = load_config(config_folder, overrides or [])
+        train, _, *tests = _stores(config)
+        explain_scale(
+            train=train,
+            tests=tests,
+            frames=_recorded_tables(config),
+            evaluation=_path(config, artifacts.EVALUATION, seed=seed, scale=scale),
+            graphs=_path(config, artifacts.GRAPHS) / "graphs.json",
+            out=_path(config, artifacts.EXPLANATIONS, seed=seed, scale=scale),
+        )
+
+
+@app.command()
 def summary(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
     """Write every evaluation into one table, and compare the fusion with everything else."""
     with _clear_errors():
@@ -387,6 +414,10 @@ def report(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
             dataset=config.dataset,
             evaluations=_evaluations(config),
             comparisons=_path(config, artifacts.COMPARISONS),
+            explanations=[
+                _path(config, artifacts.EXPLANATIONS, seed=seed, scale=Scale.STUDENT) / "explanations.json"
+                for seed in config.seeds
+            ],
             models=[_model(config, seed, m, scale) for m in ("vgae", "gat", "fusion") for seed, scale in scales],
             records=records,
             graphs=_path(config, artifacts.GRAPHS) / "graphs.json",

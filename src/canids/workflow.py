@@ -39,6 +39,7 @@ STAGES = {
     "train_fusion": "canids.training.modes.fusion",
     "evaluate": "canids.evaluation.evaluate",
     "baselines": "canids.evaluation.baselines.run",
+    "explain": "canids.evaluation.explain",
     "summary": "canids.evaluation.summary",
     "report": "canids.report.write",
 }

@@ -46,6 +46,7 @@ PROFILES = artifact(artifacts.PROFILES)
 MODEL = artifact(artifacts.MODEL)
 EVALUATION = artifact(artifacts.EVALUATION)
 BASELINES = artifact(artifacts.BASELINES)
+EXPLANATIONS = artifact(artifacts.EXPLANATIONS)
 SUMMARY = artifact(artifacts.SUMMARY, dataset=DATASET)
 COMPARISONS = artifact(artifacts.COMPARISONS, dataset=DATASET)
 REPORT = artifact(artifacts.REPORT, dataset=DATASET)
@@ -182,5 +183,18 @@ def evaluations():
 def baselines():
     return [
         artifact(f"{BASELINES}/metrics.json", dataset=DATASET, seed=seed)
+        for seed in SEEDS
+    ]
+
+
+def explanations():
+    """Those of the students' alarms: what runs in a vehicle."""
+    return [
+        artifact(
+            f"{EXPLANATIONS}/explanations.json",
+            dataset=DATASET,
+            seed=seed,
+            scale="student",
+        )
         for seed in SEEDS
     ]

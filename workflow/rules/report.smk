@@ -5,6 +5,7 @@ rule report:
     input:
         evaluations=[*evaluations(), *baselines()],
         comparisons=COMPARISONS,
+        explanations=explanations(),
         models=trained_models(),
         summary=artifact(f"{GRAPHS}/graphs.json", dataset=DATASET),
         records=ingest_records(),

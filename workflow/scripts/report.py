@@ -13,6 +13,7 @@ with stage(snakemake):
         dataset=OmegaConf.create(snakemake.params.dataset),
         evaluations=[Path(path).parent for path in snakemake.input.evaluations],
         comparisons=Path(snakemake.input.comparisons),
+        explanations=[Path(path) for path in snakemake.input.explanations],
         models=[Path(path).parent for path in snakemake.input.models],
         records=[Path(path) for path in snakemake.input.records],
         graphs=Path(snakemake.input.summary),

@@ -20,6 +20,7 @@ from canids.evaluation.published import FIGURES
 from canids.frames.frames import SYNTHESISED
 from canids.fusion.names import ALTERNATIVES
 from canids.report import formats
+from canids.report.explanations import attacked_ids, draw_causes
 from canids.report.figures import draw_alpha, draw_roc, draw_training
 from canids.report.fused import FUSED_SCALES, fused_sentences, fused_tables
 from canids.report.inputs import (
@@ -49,6 +50,7 @@ def write_report(
     dataset: DictConfig,
     evaluations: Sequence[Path],
     comparisons: Path,
+    explanations: Sequence[Path],
     models: Sequence[Path],
     records: Sequence[Path],
     graphs: Path,
@@ -61,7 +63,7 @@ def write_report(
         out: the HTML file.
         dataset: the ``dataset`` section of the configuration.
         evaluations: evaluation folders of models and baselines, any seeds and scales. models: model folders.
-        comparisons: ``comparisons.csv``.
+        comparisons: ``comparisons.csv``. explanations: each seed's ``explanations.json``.
         records: the captures' ingest records. graphs: ``graphs.json``.
         rule_graph: what ``snakemake --rulegraph dot`` prints; empty where there is none, which leaves out its section.
         benchmarks: Snakemake's benchmark files.
@@ -73,7 +75,7 @@ def write_report(
     metrics = [without_alternatives(each) for each in everything]
     trained, graph = read_models(models), read_json(graphs)
     compared, rules = read_comparisons(comparisons), parse_dot(rule_graph)
-    scales = _by_scale(read)
+    scales, explained = _by_scale(read), sorted((read_json(path) for path in explanations), key=itemgetter("seed"))
     with look():
         content = {
             "dataset": dataset,
@@ -87,6 +89,8 @@ def write_report(
             "rocs": [(scenario, draw_roc(read, scenario)) for scenario in _scenarios(metrics)],
             "reliability": [draw_reliability(each) for each in scales],
             "operating": [drawn for each in scales if (drawn := draw_operating(each, graph))],
+            "attacked_ids": attacked_ids(explained),
+            "explained": [(each, draw_causes(each)) for each in explained[0]["alarms"]],
             "driving": driving_sentence(read[0], graph),
             "rates": [f"{rate:g}" for rate in RATES],
             "alphas": [draw_alpha(each) for each in scales if each[0].scale != BASELINE],
