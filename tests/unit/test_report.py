@@ -109,6 +109,17 @@ def trained(folder: Path, name: str, scale: str) -> Path:
     return folder
 
 
+def explained(root: Path) -> Path:
+    cause = {"arbitration_id": "0x000", "reading": "known", "statistic": "unseen", "surprise": 9.2}
+    alarm = {"capture": "test_attack/DoS-$a$", "start": 2.0, "end": 2.2, "attack_type": "DoS",
+             "causes": [{**cause, "sentence": "0x000 is no ID that this vehicle has shown"}]}  # fmt: skip
+    measured = {"capture": "test_attack/DoS-$a$", "arbitration_ids": ["0x000"], "true_alarms": 10,
+                "named_first": 0.9, "named_among_three": 1.0}  # fmt: skip
+    described = {"scale": "student", "seed": 1, "detector": "fusion"}
+    write_json(root / "explanations.json", {**described, "attacked_ids": [measured], "alarms": [alarm]})
+    return root / "explanations.json"
+
+
 def results(root: Path) -> dict:
     """The arguments of ``write_report``, but for where to write."""
     write_json(root / "graphs.json", GRAPHS)
@@ -125,7 +136,7 @@ def results(root: Path) -> dict:
     summarise(evaluations, root / "graphs.json", "made", "both", root / "summary.csv", root / "comparisons.csv")
     return {
         "dataset": DATASET, "records": [root / "b.json"], "graphs": root / "graphs.json", "rule_graph": DOT,
-        "evaluations": evaluations, "comparisons": root / "comparisons.csv",
+        "evaluations": evaluations, "comparisons": root / "comparisons.csv", "explanations": [explained(root)],
         "models": [trained(root / f"{name}-{scale}", name, scale) for scale in scales for name in MODELS],
     }  # fmt: skip
 
@@ -168,7 +179,7 @@ def test_contents_lead_to_sections(made):
     page = Page(made[2])
     assert len(page.ids) == len(set(page.ids))
     wanted = {address[1:] for address in re.findall(r'<a href="(#[^"]+)"', made[2])}
-    assert len(wanted) == 16 and wanted <= set(page.ids)
+    assert len(wanted) == 17 and wanted <= set(page.ids)
 
 
 def test_alternatives_to_the_fusion_have_a_section_of_their_own(made):
@@ -187,6 +198,24 @@ def test_where_an_alternative_beats_the_fusion_it_is_said_in_words(made):
 def test_where_none_does_that_is_said_too(tmp_path):
     metrics = read_metrics([evaluated(tmp_path, "student", 1, dict.fromkeys(ALTERNATIVES, 4))])
     assert fused_sentences(metrics, "student") == []
+
+
+def test_words_name_the_baseline_that_beats_the_cascade(made):
+    text = Page(made[2]).text
+    assert "A baseline beats the cascade." in text
+    assert "LightGBM has the higher F1 (1.000 against 0.870; 0 errors against 3)." in text
+
+
+def test_attacks_found_and_false_alarms_are_told(made):
+    text = Page(made[2]).text
+    assert "student Fusion 1 of 1 0.200 s 0.200 s 99 0 0/h, 0.0 %" in text
+    assert "There are 12 s of attack-free driving in the test captures" in text
+
+
+def test_an_alarm_is_explained_in_words(made):
+    text = Page(made[2]).text
+    assert "DoS , at 2.000 to 2.200 s: 0x000 is no ID that this vehicle has shown." in text
+    assert "test_attack/DoS-$a$ 0x000 10 0.900 1.000" in text
 
 
 def test_latent_units_in_use_stand_beside_the_vgae(made):

@@ -11,8 +11,8 @@ def test_number_of_cores_reruns_nothing(demo):
     assert demo.planned("--cores", "1") == {}
 
 
-STUDENT = {"fusion_states": 1, "train_fusion": 1, "evaluate_scale": 1, "summary": 1, "report": 1}
-BOTH = {"fusion_states": 2, "train_fusion": 2, "evaluate_scale": 2, "summary": 1, "report": 1}
+STUDENT = {"fusion_states": 1, "train_fusion": 1, "evaluate_scale": 1, "explain": 1, "summary": 1, "report": 1}
+BOTH = {"fusion_states": 2, "train_fusion": 2, "evaluate_scale": 2, "explain": 1, "summary": 1, "report": 1}
 TRAINING = {"train_vgae": 1, "train_gat": 1, "distill_vgae": 1, "distill_gat": 1}
 
 
@@ -26,8 +26,8 @@ TRAINING = {"train_vgae": 1, "train_gat": 1, "distill_vgae": 1, "distill_gat": 1
         ("models.gat.focal.gamma=1", {}),
         ("models.gat.sampling=focal", {"train_gat": 1, "distill_gat": 1, **BOTH}),
         ("models.vgae.beta=0.02", {**TRAINING, **BOTH}),
-        ("fusion.gamma=0.8", {"train_fusion": 2, "evaluate_scale": 2, "summary": 1, "report": 1}),
-        ("evaluation.tolerance=0.01", {"evaluate_scale": 2, "baselines": 1, "summary": 1, "report": 1}),
+        ("fusion.gamma=0.8", {"train_fusion": 2, "evaluate_scale": 2, "explain": 1, "summary": 1, "report": 1}),
+        ("evaluation.tolerance=0.01", {"evaluate_scale": 2, "baselines": 1, "explain": 1, "summary": 1, "report": 1}),
         ("graph.block=20", {"graphs": 1, "baselines": 1, **TRAINING, **BOTH}),
     ],
 )

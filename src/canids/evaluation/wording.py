@@ -52,5 +52,5 @@ def _times(ratio: float) -> str:
 
 def _percent(share: float) -> str:
     """Digits enough to tell what is nearly all, or nearly nothing, from all and nothing."""
-    digits = max(0, min(4, math.ceil(-math.log10(max(min(share, 1 - share), 1e-6))) - 1)) if 0 < share < 1 else 0
+    digits = max(0, min(4, math.ceil(-math.log10(max(min(share, 1 - share), 1e-6))) - 2)) if 0 < share < 1 else 0
     return f"{100 * share:.{digits}f} %"
