@@ -42,7 +42,7 @@ def gat_trainer(
 ) -> NormalTrainer:
     """The trainer of a teacher GAT for the strategy that ``settings.sampling`` names."""
     kind = CurriculumTrainer if settings.sampling.startswith("curriculum") else NormalTrainer
-    return kind(settings, trainer, seed, "teacher", graphs, out, vgae)
+    return kind(settings, trainer, seed, "teacher", graphs, out, vgae if needs_vgae(settings.sampling) else None)
 
 
 class DifficultyRefresh(Callback):

@@ -86,5 +86,5 @@ class NormalTrainer(ModelTrainer):
 
     @property
     def _inputs(self) -> list[Path]:
-        asked = [state_path(self.vgae)] if needs_vgae(self.settings.sampling) else []
+        asked = [state_path(self.vgae)] if self.vgae else []
         return [*super()._inputs, *asked]
