@@ -70,7 +70,7 @@ class TestReplay:
 def dqn(*overrides: str, seed: int = 0) -> DoubleDqn:
     """An agent that never explores, unless it is told otherwise."""
     given = ("epsilon_start=0", "epsilon_end=0", "evidence_decay=0.5", *overrides)
-    return DoubleDqn(config(*UNSHAPED, *(f"fusion.{each}" for each in given)).fusion, seed)
+    return DoubleDqn(config(*UNSHAPED, *(f"fusion.{each}" for each in given)).fusion, seed, 1.0)
 
 
 def set_values(network: QNetwork, values: torch.Tensor) -> None:
@@ -150,14 +150,14 @@ class TestLearning:
         ).fusion
         train, select, fresh = (toy(300, seed, right) for seed in (1, 2, 3))
         everything = np.ones(300, bool)
-        agent = DoubleDqn(settings, 0)
+        agent = DoubleDqn(settings, 0, 1.0)
         agent.learn(windows_of(train, everything), windows_of(select, everything))
         played = play(agent.network, windows_of(fresh, everything), settings)
         assert ((played.score > 0.5).numpy() == (fresh.label == 1)).mean() > 0.9
 
     def learnt(self, seed: int, *overrides: str) -> tuple[DoubleDqn, list[dict]]:
         settings = config("fusion.steps=120", "fusion.selection_interval=20", *overrides).fusion
-        agent = DoubleDqn(settings, seed)
+        agent = DoubleDqn(settings, seed, 1.0)
         return agent, agent.learn(random_windows(20, 20), random_windows(20, 10, seed=1))
 
     def learnt_toy(self, right: str) -> tuple[DoubleDqn, list[dict], Windows]:
@@ -239,7 +239,7 @@ class TestPlay:
 
     def test_it_plays_as_the_environment_would(self, network):
         played = random_windows(12)
-        each, actions, gained = FusionEnvironment(played, ALONE, generator()), [], []
+        each, actions, gained = FusionEnvironment(played, ALONE, generator(), 1.0), [], []
         for _ in range(12):
             action = network(each.observation()).argmax(dim=1)
             gained += each.step(action)[0].tolist()

@@ -104,14 +104,14 @@ class TestBandit:
         played.label.fill_(1)
         settings = config("fusion.margin_reward=0", "fusion.anchor_cost=0", "fusion.flicker_cost=0", "fusion.ucb=5",
                           "fusion.steps=500", "fusion.missed_cost=2").fusion  # fmt: skip
-        expected = learn_bandit(played, settings, 0)(torch.cat([played.state, torch.zeros(1, 2)], dim=1))[0]
+        expected = learn_bandit(played, settings, 0, 1.0)(torch.cat([played.state, torch.zeros(1, 2)], dim=1))[0]
         rewards = torch.where((1 - ALPHAS) * 0.9 + ALPHAS * 0.1 > 0.5, 1.0, -2.0)
         assert ((expected > 0) == (rewards > 0)).all() and expected.max().item() == pytest.approx(1, abs=0.1)
 
     def test_the_same_seed_gives_the_same_weights(self):
-        one, other, third = (learn_bandit(random_windows(30, 30), SETTINGS, seed).weight for seed in (1, 1, 2))
+        one, other, third = (learn_bandit(random_windows(30, 30), SETTINGS, seed, 1.0).weight for seed in (1, 1, 2))
         assert torch.equal(one, other) and not torch.equal(one, third)
 
     def test_it_sees_what_the_agent_sees(self):
-        expected = learn_bandit(random_windows(30), SETTINGS, 0)
+        expected = learn_bandit(random_windows(30), SETTINGS, 0, 1.0)
         assert (expected.in_features, expected.out_features) == (STATE_SIZE, len(ALPHAS))

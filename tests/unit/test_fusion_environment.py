@@ -132,7 +132,7 @@ class TestFlicker:
 
 def environment(played: Windows, *overrides: str, episodes: int = 4) -> FusionEnvironment:
     given = ("evidence_decay=0.5", f"episodes={episodes}", *overrides)
-    return FusionEnvironment(played, config(*UNSHAPED, *(f"fusion.{each}" for each in given)).fusion, generator())
+    return FusionEnvironment(played, config(*UNSHAPED, *(f"fusion.{each}" for each in given)).fusion, generator(), 1.0)
 
 
 def acts(count: int, action: int = 10) -> torch.Tensor:
@@ -212,7 +212,7 @@ class TestEnvironment:
 
     def test_its_episodes_are_drawn_from_the_generator(self):
         def first(seed: int) -> torch.Tensor:
-            return FusionEnvironment(random_windows(*[3] * 40), config().fusion, generator(seed)).run
+            return FusionEnvironment(random_windows(*[3] * 40), config().fusion, generator(seed), 1.0).run
 
         assert torch.equal(first(1), first(1)) and not torch.equal(first(1), first(2))
 

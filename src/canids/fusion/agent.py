@@ -56,7 +56,7 @@ class DoubleDqn:
             it to: the weighted average's. Where detectors agree every α is right, and chance is no reason to trust one.
     """
 
-    def __init__(self, settings: DictConfig, seed: int, anchor: float = 1.0) -> None:
+    def __init__(self, settings: DictConfig, seed: int, anchor: float) -> None:
         torch.manual_seed(seed)
         self.settings, self.anchor = settings, anchor
         self.generator = torch.Generator().manual_seed(seed)

@@ -70,7 +70,8 @@ def fit_alternatives(states: FusionStates, fuse: np.ndarray, settings: DictConfi
         _copy(fitted.logistic, logistic.coef_.T, logistic.intercept_)
         for layer, weight, bias in zip((fitted.mlp[0], fitted.mlp[2]), mlp.coefs_, mlp.intercepts_, strict=True):
             _copy(layer, weight, bias)
-        fitted.bandit.load_state_dict(learn_bandit(windows_of(states, fuse), settings, seed).state_dict())
+    bandit = learn_bandit(windows_of(states, fuse), settings, seed, float(fitted.alpha))
+    fitted.bandit.load_state_dict(bandit.state_dict())
     return fitted.eval()
 
 

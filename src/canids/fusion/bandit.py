@@ -9,17 +9,18 @@ from torch import nn
 from canids.fusion.environment import ALPHAS, STATE_SIZE, FusionEnvironment, Windows
 
 
-def learn_bandit(windows: Windows, settings: DictConfig, seed: int) -> nn.Linear:
+def learn_bandit(windows: Windows, settings: DictConfig, seed: int, anchor: float) -> nn.Linear:
     """Play and learn as often as the DQN does; what comes next is of no concern to a bandit.
 
     Args:
         settings: ``fusion``; ``ucb`` is the α of the paper, the width of the confidence bound.
+        anchor: as for the DQN, whose rewards these are.
 
     Returns:
         observation (b, STATE_SIZE) → expected reward of each α (b, 21).
     """
     generator = torch.Generator().manual_seed(seed)
-    environment = FusionEnvironment(windows, settings, generator)
+    environment = FusionEnvironment(windows, settings, generator, anchor)
     size = STATE_SIZE + 1  # and 1, for the bias
     gram = torch.eye(size).repeat(len(ALPHAS), 1, 1)  # A of each arm
     gained = torch.zeros(len(ALPHAS), size)  # b of each arm

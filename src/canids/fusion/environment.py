@@ -102,7 +102,7 @@ class FusionEnvironment:
         anchor: the α that a choice costs least at, see ``fusion.anchor_cost``.
     """
 
-    def __init__(self, windows: Windows, settings: DictConfig, generator: torch.Generator, anchor: float = 1.0) -> None:
+    def __init__(self, windows: Windows, settings: DictConfig, generator: torch.Generator, anchor: float) -> None:
         self.windows, self.settings, self.generator = windows, settings, generator
         self.anchor_cost = settings.anchor_cost * (ALPHAS - anchor).abs()
         self.length = (windows.runs >= 0).sum(dim=1)
