@@ -167,8 +167,9 @@ class TestLearning:
         agent = DoubleDqn(settings.fusion, 0, anchor=1.0)
         return agent, agent.learn(train, select), select
 
-    def test_it_begins_at_the_anchor_in_every_state(self):
-        agent = DoubleDqn(config().fusion, 0, anchor=0.35)
+    @pytest.mark.parametrize("cost", [0.0, 0.5])
+    def test_it_begins_at_the_anchor_in_every_state(self, cost):
+        agent = DoubleDqn(config(f"fusion.anchor_cost={cost}").fusion, 0, anchor=0.35)
         assert set(play(agent.network, random_windows(50), agent.settings).action.tolist()) == {7}
 
     def test_it_ends_in_the_state_with_the_largest_reward_on_the_windows_that_select(self):

@@ -35,6 +35,15 @@ def test_a_changed_setting_reruns_the_stages_that_read_it_and_what_depends_on_th
     assert demo.planned(settings=setting) == jobs
 
 
+@pytest.mark.parametrize(
+    ("strategy", "jobs"),
+    [("undersampling-vgae", {"train_vgae": 1, "train_gat": 1}), ("undersampling-random", {"train_gat": 1})],
+)
+def test_the_teacher_gat_waits_for_a_vgae_only_where_its_sampling_strategy_asks_one(demo, strategy, jobs):
+    model = str(demo.results("demo", "seed-1", "gat-teacher", "model.safetensors").relative_to(demo.folder))
+    assert demo.planned(model, "--forcerun", "train_vgae", settings=f"models.gat.sampling={strategy}") == jobs
+
+
 def test_forced_fusion_reruns_fusion_evaluation_and_report(demo):
     assert demo.planned("--forcerun", "train_fusion") == {
         "train_fusion": 2,

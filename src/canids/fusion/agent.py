@@ -16,6 +16,7 @@ from canids.fusion.environment import ALPHAS, STATE_SIZE, FusionEnvironment, Win
 from canids.models.q_network import QNetwork
 
 ONE_SIDED = 1.645  # standard errors: 5 % of a normal distribution lie beyond
+PREFERENCE = 0.1  # by how much an α that is 1 away from the anchor seems worse before anything is learnt
 EPSILON_STEPS = 0.5  # exploration decays over this share of the steps
 
 
@@ -63,7 +64,7 @@ class DoubleDqn:
         self.network = QNetwork(STATE_SIZE, settings.hidden, len(ALPHAS))
         with torch.no_grad():
             self.network.advantage.weight.zero_()
-            self.network.advantage.bias.copy_(-settings.anchor_cost * (ALPHAS - anchor).abs())
+            self.network.advantage.bias.copy_(-PREFERENCE * (ALPHAS - anchor).abs())
         self.target = copy.deepcopy(self.network)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.lr)
 
