@@ -282,7 +282,8 @@ def train_fusion(
 
         config = load_config(config_folder, overrides or [])
         out = _model(config, seed, "fusion", scale)
-        FusionTrainer(config.fusion, seed, scale.value, out / "states.safetensors", out).train()
+        states, tracking = out / "states.safetensors", config.trainer.tracking
+        FusionTrainer(config.fusion, seed, scale.value, states, out, tracking).train()
 
 
 @distill_app.command("vgae")

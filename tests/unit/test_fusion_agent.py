@@ -269,8 +269,8 @@ class TestFusionTrainer:
 
     def train(self, folder, states: FusionStates, *overrides: str) -> dict:
         save_states(folder / "states.safetensors", states)
-        settings = config("fusion.steps=100", *overrides).fusion
-        return FusionTrainer(settings, 1, "student", folder / "states.safetensors", folder / "out").train()
+        settings, tracking = config("fusion.steps=100", *overrides).fusion, config().trainer.tracking
+        return FusionTrainer(settings, 1, "student", folder / "states.safetensors", folder / "out", tracking).train()
 
     @pytest.mark.parametrize("role", ["fuse", "select"])
     def test_without_windows_to_learn_or_select_on_it_says_so(self, tmp_path, role):

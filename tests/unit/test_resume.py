@@ -13,12 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from model_makers import config, traffic, write_graphs
+from model_makers import config, fusion_states_of, traffic, write_graphs
 from safetensors.torch import load_file
 
+from canids.errors import CanidsError
+from canids.fusion.agent import DoubleDqn
+from canids.fusion.states import save_states
 from canids.training.modes import (
     AutoencoderTrainer,
     CurriculumTrainer,
+    FusionTrainer,
     GatDistillationTrainer,
     NormalTrainer,
     VgaeDistillationTrainer,
@@ -84,9 +88,15 @@ def steps_of(made: ModelTrainer, then) -> ModelTrainer:
 def interrupted(made: ModelTrainer, number: signal.Signals, at: int) -> int:
     """Run a training in a process that gets a signal in its step ``at``; returns how it ended."""
 
+    return ended(steps_of(made, lambda step: os.kill(os.getpid(), number) if step == at else None).train)
+
+
+def ended(train) -> int:
+    """How a process ends that does this."""
+
     def run() -> None:
         try:
-            steps_of(made, lambda step: os.kill(os.getpid(), number) if step == at else None).train()
+            train()
         except Terminated as error:
             os._exit(error.exit_code)
 
@@ -174,6 +184,63 @@ class TestWhere:
             interrupted(trainer("normal", graphs, tmp_path, teachers), signal.SIGKILL, at)
         trainer("normal", graphs, tmp_path, teachers).train()
         assert_equal(tmp_path, whole / "normal")
+
+
+class TestFusion:
+    """Looks at every 20 of 110 steps; the replay holds the transitions of 50."""
+
+    @pytest.fixture(scope="class")
+    def states(self, tmp_path_factory) -> Path:
+        path, random_numbers = tmp_path_factory.mktemp("states") / "states.safetensors", np.random.default_rng(1)
+        label = random_numbers.integers(0, 2, 120)
+        made = fusion_states_of(
+            label, random_numbers.random(120), 0.8 * label + 0.2 * random_numbers.random(120),
+            role=["fuse"] * 60 + ["select"] * 60,
+        )  # fmt: skip
+        save_states(path, made)
+        return path
+
+    def trainer(self, states: Path, out: Path) -> FusionTrainer:
+        settings = config("fusion.steps=110", "fusion.selection_interval=20", "fusion.replay=400", "fusion.lr=0.01")
+        return FusionTrainer(settings.fusion, 1, "student", states, out, settings.trainer.tracking)
+
+    def interrupted(self, made: FusionTrainer, number: signal.Signals, at: int, monkeypatch) -> int:
+        update, steps = DoubleDqn._update, iter(range(1, 10**6))
+
+        def watched(agent, replay):
+            if next(steps) == at:
+                os.kill(os.getpid(), number)
+            return update(agent, replay)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(DoubleDqn, "_update", watched)
+            return ended(made.train)
+
+    @pytest.mark.parametrize(
+        ("number", "code", "left"),
+        [(signal.SIGKILL, -signal.SIGKILL, 110 - 60), (signal.SIGTERM, Terminated.exit_code, 110 - 75)],
+    )
+    def test_interrupted_it_ends_as_if_it_had_not_been(self, number, code, left, states, tmp_path, monkeypatch):
+        self.trainer(states, tmp_path / "whole").train()
+        assert self.interrupted(self.trainer(states, tmp_path / "out"), number, 75, monkeypatch) == code
+        update, steps = DoubleDqn._update, []
+        monkeypatch.setattr(DoubleDqn, "_update", lambda agent, replay: steps.append(1) or update(agent, replay))
+        self.trainer(states, tmp_path / "out").train()
+        assert len(steps) == left
+        for folder in ("whole", "out"):
+            metrics = json.loads((tmp_path / folder / "metrics.json").read_text())
+            metrics.pop("alternatives_seconds")
+            (tmp_path / folder / "metrics.json").write_text(json.dumps(metrics))
+        assert_equal(tmp_path / "out", tmp_path / "whole")
+        assert not (tmp_path / "out" / RESUME).exists()
+
+    def test_a_loss_that_is_not_finite_names_step_and_last_good_checkpoint(self, states, tmp_path, monkeypatch):
+        update, steps = DoubleDqn._update, iter(range(1, 10**6))
+        monkeypatch.setattr(
+            DoubleDqn, "_update", lambda *given: (float("nan"), 1.0) if next(steps) == 75 else update(*given)
+        )
+        with pytest.raises(CanidsError, match=rf"^step 75: .*loss is not finite.*{tmp_path / RESUME}, step 60"):
+            self.trainer(states, tmp_path).train()
 
 
 class TestDiscarded:

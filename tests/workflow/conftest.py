@@ -33,12 +33,16 @@ class Workflow:
         self, *arguments: str, settings: str = "", config: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess:
         """Run snakemake in the folder, with further settings."""
-        command = [
+        command = self.command(*arguments, settings=settings, config=config)
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    def command(self, *arguments: str, settings: str = "", config: tuple[str, ...] = ()) -> list[str | Path]:
+        """The words of that run."""
+        return [
             sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", self.folder,
             "--profile", REPOSITORY / "profiles" / "workstation", *arguments,
             "--config", *self.config, *config, f"set={self.settings} {settings}",
         ]  # fmt: skip
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
 
     def planned(self, *arguments: str, settings: str = "") -> Counter:
         """The jobs that a dry run lists, by rule."""

@@ -42,6 +42,7 @@ rule train_fusion:
         gpu=1,
     params:
         settings=section(CONFIG, "fusion")["fusion"],
+        tracking=section(CONFIG, "trainer.tracking")["trainer.tracking"],
         code=CODE["train_fusion"],
     message:
         "train the fusion of the {wildcards.scale} models, seed {wildcards.seed}"

@@ -11,11 +11,11 @@ rule train_gat:
         f"{LOGS}/seed-{{seed}}/train_gat.log",
     benchmark:
         f"{BENCHMARKS}/seed-{{seed}}/train_gat.tsv"
-    threads: 1
+    threads: CONFIG.trainer.devices
     resources:
         mem_mb=4000,
         runtime=240,
-        gpu=1,
+        gpu=CONFIG.trainer.devices,
     params:
         settings=sampling_settings(),
         trainer=section(CONFIG, "trainer")["trainer"],
@@ -36,11 +36,11 @@ rule distill_gat:
         f"{LOGS}/seed-{{seed}}/distill_gat.log",
     benchmark:
         f"{BENCHMARKS}/seed-{{seed}}/distill_gat.tsv"
-    threads: 1
+    threads: CONFIG.trainer.devices
     resources:
         mem_mb=4000,
         runtime=120,
-        gpu=1,
+        gpu=CONFIG.trainer.devices,
     params:
         settings=training_settings(
             "gat", "teacher", "sampling", "focal", "undersampling", "curriculum"

@@ -10,11 +10,11 @@ rule train_vgae:
         f"{LOGS}/seed-{{seed}}/train_vgae.log",
     benchmark:
         f"{BENCHMARKS}/seed-{{seed}}/train_vgae.tsv"
-    threads: 1
+    threads: CONFIG.trainer.devices
     resources:
         mem_mb=4000,
         runtime=120,
-        gpu=1,
+        gpu=CONFIG.trainer.devices,
     params:
         settings=training_settings("vgae", "student", "distillation"),
         trainer=section(CONFIG, "trainer")["trainer"],
@@ -35,11 +35,11 @@ rule distill_vgae:
         f"{LOGS}/seed-{{seed}}/distill_vgae.log",
     benchmark:
         f"{BENCHMARKS}/seed-{{seed}}/distill_vgae.tsv"
-    threads: 1
+    threads: CONFIG.trainer.devices
     resources:
         mem_mb=4000,
         runtime=120,
-        gpu=1,
+        gpu=CONFIG.trainer.devices,
     params:
         settings=training_settings("vgae", "teacher"),
         trainer=section(CONFIG, "trainer")["trainer"],

@@ -14,4 +14,5 @@ with stage(snakemake):
         scale=snakemake.wildcards.scale,
         states=Path(snakemake.input.states),
         out=Path(snakemake.output.model).parent,
+        tracking=OmegaConf.create(snakemake.params.tracking),
     ).train()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 from omegaconf import DictConfig
@@ -17,6 +20,9 @@ from canids.models.q_network import QNetwork
 
 ONE_SIDED = 1.645  # standard errors: 5 % of a normal distribution lie beyond
 PREFERENCE = 0.1  # by how much an α that is 1 away from the anchor seems worse before anything is learnt
+TRANSITION = ("state", "action", "reward", "following", "ended")
+EPISODES = ("run", "step_in_run", "memory")  # what the environment remembers of its episodes
+PROGRESS = ("step", "best", "kept", "kept_state", "history", "losses", "gains")
 EPSILON_STEPS = 0.5  # exploration decays over this share of the steps
 
 
@@ -48,6 +54,33 @@ class Replay:
         at = torch.randint(min(self.stored, self.capacity), (count,), generator=generator)
         return self.state[at], self.action[at], self.reward[at], self.following[at], self.ended[at]
 
+    def state_dict(self) -> dict[str, Any]:
+        """The transitions that are stored, and how many ever were."""
+        kept = min(self.stored, self.capacity)
+        return {"stored": self.stored, **{name: getattr(self, name)[:kept].clone() for name in TRANSITION}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from ``state_dict()``."""
+        self.stored = state["stored"]
+        for name in TRANSITION:
+            getattr(self, name)[: len(state[name])] = state[name]
+
+
+class Keeper(Protocol):
+    """Keeps how far learning is, so that it can be taken up again."""
+
+    def load(self) -> dict[str, Any] | None:
+        """What was kept, if there is something."""
+        ...
+
+    def after(self, step: int, looked: bool, state: Callable[[], dict[str, Any]]) -> None:
+        """Called after each step; ``looked``: with a look at the windows that select. May end the learning."""
+        ...
+
+    def last_good(self) -> str:
+        """Where the last good checkpoint is, as the end of a message."""
+        ...
+
 
 class DoubleDqn:
     """Learns which α to choose in which state.
@@ -68,17 +101,20 @@ class DoubleDqn:
         self.target = copy.deepcopy(self.network)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.lr)
 
-    def learn(self, train: Windows, select: Windows) -> list[dict[str, float]]:
+    def learn(self, train: Windows, select: Windows, keeper: Keeper | None = None) -> list[dict[str, float]]:
         """Play and learn on some windows, and end in the state with the largest mean reward on ``select``.
 
         What was learnt replaces the beginning only where the gain there is more than chance (a paired, one-sided test
         at 5 %): the largest of many looks at a few hundred windows is larger than it deserves.
 
+        Args:
+            keeper: takes up what it has kept, and is told of each step.
+
         Returns:
             What was seen at each look, the first before anything was learnt; ``kept`` marks the one whose state stays.
 
         Raises:
-            CanidsError: a loss is not finite.
+            CanidsError: a loss or a gradient is not finite.
         """
         environment = FusionEnvironment(train, self.settings, self.generator, self.anchor)
         replay = Replay(self.settings.replay)
@@ -86,18 +122,26 @@ class DoubleDqn:
         best, kept, kept_state = float(first.mean()), 0, copy.deepcopy(self.network.state_dict())
         history = [{"step": 0, "select_reward": best, "epsilon": self._epsilon(0)}]
         losses, gains = [], []
-        for step in range(1, self.settings.steps + 1):
+        done = 0
+        if kept_before := keeper.load() if keeper else None:
+            done, best, kept, kept_state, history, losses, gains = (kept_before[name] for name in PROGRESS)
+            self._restore(kept_before, environment, replay)
+        for step in range(done + 1, self.settings.steps + 1):
             state = environment.observation()
             action = self._explore(state, step - 1)
             gained, following, ended = environment.step(action)
             replay.add(state, action, gained, following, ended)
             gains.append(float(gained.mean()))
-            losses.append(self._update(replay))
-            if not math.isfinite(losses[-1]):
-                raise CanidsError(f"step {step}: the fusion's loss is not finite; lower fusion.lr")
+            loss, norm = self._update(replay)
+            losses.append(loss)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                what = "gradient" if math.isfinite(loss) else "loss"
+                where = keeper.last_good() if keeper else ""
+                raise CanidsError(f"step {step}: the fusion's {what} is not finite; lower fusion.lr{where}")
             if step % self.settings.target_interval == 0:
                 self.target.load_state_dict(self.network.state_dict())
-            if step % self.settings.selection_interval == 0 or step == self.settings.steps:
+            looks = step % self.settings.selection_interval == 0 or step == self.settings.steps
+            if looks:
                 reward = play(self.network, select, self.settings).reward
                 history.append({
                     "step": step, "select_reward": float(reward.mean()), "epsilon": self._epsilon(step),
@@ -106,8 +150,31 @@ class DoubleDqn:
                 losses, gains = [], []
                 if float(reward.mean()) > best and exceeds_chance(reward - first):
                     best, kept, kept_state = float(reward.mean()), step, copy.deepcopy(self.network.state_dict())
+            if keeper:
+                progress = (step, best, kept, kept_state, history, losses, gains)
+                keeper.after(step, looks, partial(self._state, progress, environment, replay))
         self.network.load_state_dict(kept_state)
         return [{**look, "kept": look["step"] == kept} for look in history]
+
+    def _state(self, progress: tuple, environment: FusionEnvironment, replay: Replay) -> dict[str, Any]:
+        """All that the rest of the learning depends on."""
+        return {
+            **dict(zip(PROGRESS, progress, strict=True)),
+            "network": self.network.state_dict(),
+            "target": self.target.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "environment": {name: getattr(environment, name) for name in EPISODES},
+            "replay": replay.state_dict(),
+        }
+
+    def _restore(self, state: dict[str, Any], environment: FusionEnvironment, replay: Replay) -> None:
+        for name in ("network", "target", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.generator.set_state(state["generator"])
+        for name, tensor in state["environment"].items():
+            setattr(environment, name, tensor)
+        replay.load_state_dict(state["replay"])
 
     def _epsilon(self, step: int) -> float:
         passed = min(1.0, step / (EPSILON_STEPS * self.settings.steps))
@@ -120,7 +187,8 @@ class DoubleDqn:
         explores = torch.rand(len(greedy), generator=self.generator) < self._epsilon(step)
         return torch.where(explores, anything, greedy)
 
-    def _update(self, replay: Replay) -> float:
+    def _update(self, replay: Replay) -> tuple[float, float]:
+        """One step of the optimiser; returns the loss, and the norm of its gradient."""
         state, action, gained, following, ended = replay.sample(self.settings.batch, self.generator)
         with torch.no_grad():
             # The online network chooses the next action, the target network says what it is worth.
@@ -131,9 +199,9 @@ class DoubleDqn:
         loss = smooth_l1_loss(value, wanted)
         self.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
         self.optimizer.step()
-        return float(loss.detach())
+        return float(loss.detach()), float(norm)
 
 
 def exceeds_chance(gain: torch.Tensor) -> bool:

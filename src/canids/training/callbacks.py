@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 from canids.errors import CanidsError
 from canids.training.model_manager import ModelManager
 from canids.training.resume import KEY, ResumeCheckpoint, of_rank, per_rank, random_states, set_random_states
-from canids.training.termination import Terminated, Termination
+from canids.training.termination import Termination, terminated
 
 logger = logging.getLogger(__name__)
 MONITOR = "val_loss"
@@ -141,14 +141,14 @@ class ResumeState(Checkpoint):
         # After an epoch's last batch the validation comes first: an epoch is judged, or is not finished.
         if not trainer.is_last_batch and self._asked(trainer):
             self._save(trainer, module)
-            self._end(f"in epoch {trainer.current_epoch}, after batch {batch_idx}")
+            raise terminated(f"in epoch {trainer.current_epoch}, after batch {batch_idx}", self.checkpoint.path)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         self.finished = trainer.should_stop or trainer.current_epoch + 1 >= trainer.max_epochs
         self._save(trainer, module)
         self.last_good.said = f"{self.checkpoint.path}, epoch {trainer.current_epoch}"
         if self._asked(trainer):
-            self._end(f"after epoch {trainer.current_epoch}")
+            raise terminated(f"after epoch {trainer.current_epoch}", self.checkpoint.path)
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -168,8 +168,3 @@ class ResumeState(Checkpoint):
     def _save(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         ModelManager.verify_finite(module, self.checkpoint.path)
         trainer.save_checkpoint(self.checkpoint.path)
-
-    def _end(self, where: str) -> None:
-        raise Terminated(
-            f"ended by SIGTERM {where}; saved to {self.checkpoint.path}, the same command goes on from there"
-        )

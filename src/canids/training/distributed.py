@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 from omegaconf import DictConfig, OmegaConf
 
 from canids.artifacts import read_json, write_json
 from canids.errors import CanidsError, ConfigError
-from canids.training.fit import require_devices
+from canids.training.fit import launched, require_devices
+from canids.training.resume import RESUME
 from canids.training.termination import Terminated, Termination
 
 logger = logging.getLogger(__name__)
@@ -39,12 +39,12 @@ def needs_processes(trainer: DictConfig) -> bool:
     Raises:
         CanidsError: several machines are asked for, which torchrun has to start; or a device is not there.
     """
-    if TorchElasticEnvironment.detect():
+    if launched():
         return False
     if trainer.num_nodes > 1:
         raise ConfigError(
             f"trainer.num_nodes: given {trainer.num_nodes}; start the command on each machine by "
-            f"torchrun --nnodes {trainer.num_nodes} --nproc-per-node {trainer.devices} -m canids.cli train …"
+            f"torchrun --nnodes {trainer.num_nodes} --nproc-per-node {trainer.devices} --no-python canids train …"
         )
     require_devices(trainer)
     return trainer.devices > 1
@@ -73,6 +73,7 @@ def train_in_processes(trainer: Any) -> dict[str, Any]:
             raise (Terminated if error["terminated"] else CanidsError)(error["message"])
     if code:
         raise RuntimeError(f"a process of the training ended with {code}:\n{''.join(other_lines)}")
+    (trainer.out / RESUME).unlink(missing_ok=True)
     return read_json(trainer.out / "metrics.json")
 
 
@@ -88,7 +89,7 @@ def _run(folder: Path, processes: int, termination: Termination) -> tuple[int, l
         sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
         "-m", "canids.training.worker", str(folder),
     ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // processes))}
     # The pipe to their standard input tells them when this process is gone, and with it whoever waits for them.
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

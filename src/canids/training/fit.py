@@ -34,12 +34,14 @@ class Fit:
     Attributes:
         history: each epoch's losses. best_epoch: whose state was kept. seconds: of this process alone.
         writes: whether this is the process that writes what comes of it.
+        shared: whether the processes that train together were all in it, so that none still looks for the checkpoint.
     """
 
     history: list[dict[str, float]]
     best_epoch: int
     seconds: float
-    writes: bool = True
+    writes: bool
+    shared: bool
 
 
 def fit(
@@ -72,17 +74,17 @@ def fit(
         logger.info("resuming from %s: %d epochs are finished", run.checkpoint.path, len(best.history))
     guard = FiniteGuard(trainer.gradient_clip, trainer.gradient_limit, last_good)
     watching = [guard, best, EarlyStopping(MONITOR, patience=patience), *callbacks]
-    writes = True
-    if not (saved and saved[FINISHED]):
+    over = bool(saved and saved[FINISHED])
+    if not over:
         with contextlib.ExitStack() as stack:
             if run:
                 termination = stack.enter_context(Termination())
                 watching.append(ResumeState(run.checkpoint, termination, last_good))
             loop = lightning_trainer(trainer, epochs, watching, trackers(trainer.tracking, run) if run else [])
             loop.fit(module, data, ckpt_path=run.checkpoint.path if saved else None, weights_only=True)
-        writes = loop.is_global_zero
     module.model.load_state_dict(best.best_state)
-    return Fit(best.history, best.best_epoch, time.perf_counter() - started, writes)
+    seconds = time.perf_counter() - started
+    return Fit(best.history, best.best_epoch, seconds, environment().global_rank() == 0, not over or not launched())
 
 
 def lightning_trainer(
@@ -118,7 +120,12 @@ def environment() -> ClusterEnvironment:
     Never Lightning's own view of SLURM: it would requeue the job by itself, and take the job's tasks for processes of
     the training.
     """
-    return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
+    return TorchElasticEnvironment() if launched() else LightningEnvironment()
+
+
+def launched() -> bool:
+    """Whether torchrun started this process."""
+    return TorchElasticEnvironment.detect()
 
 
 def require_devices(trainer: DictConfig) -> None:

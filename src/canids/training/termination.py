@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 from canids.errors import CanidsError
@@ -14,6 +15,11 @@ class Terminated(CanidsError):
     """A signal ended a training whose state is saved; the same command goes on from there."""
 
     exit_code = 128 + signal.SIGTERM
+
+
+def terminated(where: str, saved: Path) -> Terminated:
+    """The error that ends a training whose state is saved."""
+    return Terminated(f"ended by SIGTERM {where}; saved to {saved}, the same command goes on from there")
 
 
 class Termination:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ from canids.fusion.states import FusionStates, fusion_states, load_states, save_
 from canids.graphs.store import load_store
 from canids.training.model_folder import load_gat, load_vgae, save_model
 from canids.training.model_manager import ModelManager
+from canids.training.resume import ResumeCheckpoint
+from canids.training.run import describe_run
+from canids.training.termination import Termination, terminated
+from canids.training.tracking import trackers
+
+logger = logging.getLogger(__name__)
 
 
 def write_fusion_states(vgae: Path, gat: Path, stores: Sequence[Path], out: Path) -> None:
@@ -30,6 +37,33 @@ def write_fusion_states(vgae: Path, gat: Path, stores: Sequence[Path], out: Path
     save_states(out, fusion_states(load_vgae(vgae), load_gat(gat), [load_store(path) for path in stores]))
 
 
+class CheckpointKeeper:
+    """Keeps the agent's learning in the model folder's resume checkpoint: at each look, and when SIGTERM comes."""
+
+    def __init__(self, checkpoint: ResumeCheckpoint, termination: Termination) -> None:
+        self.checkpoint, self.termination = checkpoint, termination
+        self.kept: int | None = None
+
+    def load(self) -> dict[str, Any] | None:
+        state = self.checkpoint.load()
+        if state:
+            self.kept = state["step"]
+            logger.info("resuming from %s: %d steps are done", self.checkpoint.path, self.kept)
+        return state
+
+    def after(self, step: int, looked: bool, state: Callable[[], dict[str, Any]]) -> None:
+        if looked or self.termination.asked:
+            self.checkpoint.save(state())
+            self.kept = step
+        if self.termination.asked:
+            raise terminated(f"after step {step}", self.checkpoint.path)
+
+    def last_good(self) -> str:
+        return (
+            f" (last good checkpoint: {'none' if self.kept is None else f'{self.checkpoint.path}, step {self.kept}'})"
+        )
+
+
 class FusionTrainer:
     """Trains the fusion of a scale: the agent, and the alternatives that it is compared with.
 
@@ -37,17 +71,21 @@ class FusionTrainer:
 
     Args:
         settings: ``fusion``. states: file of the fusion states. out: model folder to write.
+        tracking: ``trainer.tracking``.
     """
 
-    def __init__(self, settings: DictConfig, seed: int, scale: str, states: Path, out: Path) -> None:
+    def __init__(
+        self, settings: DictConfig, seed: int, scale: str, states: Path, out: Path, tracking: DictConfig
+    ) -> None:
         self.settings, self.seed, self.scale, self.states, self.out = settings, seed, scale, states, out
+        self.tracking = tracking
 
     def train(self) -> dict[str, Any]:
         """Train, write the model folder, and return its metrics.
 
         Raises:
             DatasetError: there is no window to select on, or the windows to learn on hold one class only.
-            ArtifactError: a state is not finite. CanidsError: a loss is not.
+            ArtifactError: a state is not finite. CanidsError: a loss is not. Terminated: SIGTERM came; it is saved.
         """
         states = load_states(self.states)
         fuse, select = (states.of_role(role) for role in ("fuse", "select"))
@@ -65,7 +103,11 @@ class FusionTrainer:
         alternatives = fit_alternatives(states, fuse, self.settings, self.seed)
         fitted = time.perf_counter()
         agent = DoubleDqn(self.settings, self.seed, anchor=float(alternatives.alpha))
-        history = agent.learn(windows_of(states, fuse), windows_of(states, select))
+        config = {"model": "fusion", "scale": self.scale, "seed": self.seed, "settings": self.settings}
+        run = describe_run(self.out, config, [self.states], type(self).__module__)
+        with Termination() as termination:
+            keeper = CheckpointKeeper(run.checkpoint, termination)
+            history = agent.learn(windows_of(states, fuse), windows_of(states, select), keeper)
         kept = next(look for look in history if look["kept"])
         metrics = {
             "training_seconds": time.perf_counter() - fitted,
@@ -76,9 +118,13 @@ class FusionTrainer:
             "weighted_alpha": float(alternatives.alpha),
             "mean_alpha": self._mean_alpha(agent, states, select),
         }
-        config = {"model": "fusion", "scale": self.scale, "seed": self.seed, "settings": self.settings}
         ModelManager.save_state_dict(alternatives, self.out / ALTERNATIVES_FILE)
-        save_model(self.out, agent.network, config, metrics, history)
+        save_model(self.out, agent.network, config, metrics, history, run.record)
+        for tracker in trackers(self.tracking, run):
+            for look in history:
+                tracker.log_metrics({name: float(value) for name, value in look.items()}, look["step"])
+            tracker.finalize("success")
+        run.checkpoint.remove()
         return metrics
 
     def _mean_alpha(self, agent: DoubleDqn, states: FusionStates, chosen: np.ndarray) -> dict[str, float]:

@@ -54,7 +54,8 @@ class ModelTrainer(ABC):
             **self._measure(model, stores, result),
         }
         save_model(self.out, model, self._config, metrics, result.history, self._run.record)
-        self._run.checkpoint.remove()
+        if result.shared:
+            self._run.checkpoint.remove()
         return metrics
 
     @abstractmethod
