@@ -55,6 +55,10 @@ class TestSentences:
     def test_a_habit_of_the_payload_is_named_with_its_share(self, repeats, said):
         assert sentence(cause("repeat_mean_z", repeat_max=-math.log(0.0002)), repeats) == said
 
+    def test_a_habit_kept_too_strictly_is_named_too(self):
+        said = sentence(cause("repeat_mean_z", repeat_max=-math.log(0.85)), repeats=True)
+        assert said == "0x140 repeats its payload in every frame"
+
     def test_a_29_bit_id_has_eight_digits(self):
         assert name_of(int(EXTENDED) | 0x12AB) == "0x000012AB"
 

@@ -31,7 +31,10 @@ def sentence(cause: Cause, repeats: bool) -> str:
     if statistic in (*TIMING, "interval_max"):
         return f"{name} pauses for {_times(_ratio(cause, 'interval_max'))} its usual interval"
     if statistic in ("repeat_mean", "repeat_max"):
-        usually = _percent(1 - math.exp(-math.sinh(cause.features["repeat_max"])))
+        probability = math.exp(-math.sinh(cause.features["repeat_max"]))  # of the rarer thing that it did
+        if probability >= 0.5:
+            return f"{name} {'repeats' if repeats else 'changes'} its payload in every frame"
+        usually = _percent(1 - probability)
         doing = "repeats a payload that changes" if repeats else "changes a payload that repeats"
         return f"{name} {doing} {usually} of the time"
     if statistic in ("flips_mean", "flips_max"):
