@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from canids.evaluation.tails import minus_log_p
+from canids.evaluation.tails import NO_EVIDENCE, minus_log_p
 from canids.graphs.store import GRAPH_COLUMNS, NODE_COLUMNS, READINGS, GraphStore
 
 MOST = 3  # causes named for an alarm
@@ -37,6 +37,7 @@ class Attribution:
 
     def __init__(self, attack_free: Sequence[GraphStore]) -> None:
         nodes = np.concatenate([_defined(store) for store in attack_free])
+        nodes[:, [place for place, name in enumerate(NODE_COLUMNS) if name.endswith(f"_{NO_EVIDENCE}")]] = np.nan
         self.upper = [_sorted(column) for column in nodes.T]
         self.lower = [_sorted(-column) for column in nodes.T]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from canids.evaluation.baselines.extremes import COLUMNS, Extremes
-from canids.evaluation.tails import minus_log_p
+from canids.evaluation.tails import NO_EVIDENCE, minus_log_p
 from canids.graphs.store import GRAPH_COLUMNS, NODE_COLUMNS
 
 FEWEST = 50  # windows that a tail rests on
+CHANNELS = [name for name in NODE_COLUMNS if not name.endswith(f"_{NO_EVIDENCE}")]
 SIDES = [
-    *((f"max_{name}", 1) for name in NODE_COLUMNS),
-    *((f"min_{name}", -1) for name in NODE_COLUMNS),
+    *((f"max_{name}", 1) for name in CHANNELS),
+    *((f"min_{name}", -1) for name in CHANNELS),
     *((name, side) for name in GRAPH_COLUMNS if not name.endswith("_present") for side in (1, -1)),
 ]
 
