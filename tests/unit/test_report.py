@@ -102,10 +102,9 @@ def trained(folder: Path, name: str, scale: str) -> Path:
     write_text(folder / "history.csv", pd.DataFrame(history).to_csv(index=False))
     parameters = {"teacher": 1000, "student": 1000 if fusion else 100}[scale]
     metrics = {"training_seconds": 1.5, "model": {"parameters": parameters, "bytes": 4 * parameters}}
-    write_json(
-        folder / "metrics.json",
-        {**metrics, **({} if fusion else {"best_epoch": 1, "val_auroc": 0.9, "active_units": 3, "latent_units": 4})},
-    )
+    of_graphs = {"best_epoch": 1, "val_auroc": 0.9, "active_units": 3, "latent_units": 4}
+    of_fusion = {"kept_step": {"teacher": 0, "student": 20}[scale], "weighted_alpha": 0.95}
+    write_json(folder / "metrics.json", {**metrics, **(of_fusion if fusion else of_graphs)})
     return folder
 
 
@@ -193,6 +192,12 @@ def test_where_an_alternative_beats_the_fusion_it_is_said_in_words(made):
     text = Page(made[2]).text
     assert "Where an alternative does better than the DQN of the students:" in text
     assert "MLP has the higher F1 (1.000 against 0.870; 0 errors against 3)" in text
+
+
+def test_a_fusion_that_stays_where_it_began_is_told(made):
+    text = Page(made[2]).text
+    assert "The teacher DQN stays at the weighted average’s α (0.95) in 1 of 1 seed: nothing" in text
+    assert "The student DQN stays" not in text
 
 
 def test_where_none_does_that_is_said_too(tmp_path):

@@ -22,7 +22,7 @@ from canids.fusion.names import ALTERNATIVES
 from canids.report import formats
 from canids.report.explanations import attacked_ids, draw_causes
 from canids.report.figures import draw_alpha, draw_roc, draw_training
-from canids.report.fused import FUSED_SCALES, fused_sentences, fused_tables
+from canids.report.fused import FUSED_SCALES, beginning_sentences, fused_sentences, fused_tables
 from canids.report.inputs import (
     BASELINE,
     Evaluation,
@@ -82,6 +82,7 @@ def write_report(
             "seeds": sorted({e.seed for e in read}),
             **detection(metrics, compared),
             "fused": fused_tables(everything),
+            "fused_beginnings": beginning_sentences(trained),
             "fused_better": {each: fused_sentences(everything, each) for each in FUSED_SCALES},
             "published": [each for each in FIGURES if each.dataset == dataset.name],
             "models": model_rows(trained),
