@@ -323,7 +323,8 @@ def fusion_states(
 
         config = load_config(config_folder, overrides or [])
         vgae, gat, fusion = (_model(config, seed, model, scale) for model in ("vgae", "gat", "fusion"))
-        write_fusion_states(vgae, gat, _stores(config), fusion / "states.safetensors")
+        false_alarms = config.calibration.false_alarms
+        write_fusion_states(vgae, gat, _stores(config), false_alarms, fusion / "states.safetensors")
 
 
 @app.command()
@@ -353,7 +354,8 @@ def baselines(overrides: Overrides = None, seed: Seed = 1, config_folder: Config
         config = load_config(config_folder, overrides or [])
         graphs = _path(config, artifacts.GRAPHS) / "graphs.json"
         out = _path(config, artifacts.BASELINES, seed=seed)
-        run_baselines(_stores(config), graphs, _frame_tables(config), config.evaluation, seed, out)
+        false_alarms = config.calibration.false_alarms
+        run_baselines(_stores(config), graphs, _frame_tables(config), config.evaluation, false_alarms, seed, out)
 
 
 @app.command()

@@ -242,6 +242,11 @@ class Fusion:
 
 
 @dataclass
+class Calibration:
+    false_alarms: float = setting(1e-3, "share of attack-free windows that even odds of an attack let alarm", 1e-7, 0.2)
+
+
+@dataclass
 class Evaluation:
     tolerance: float = setting(0.02, "validation F1s that differ by less are equally good", 0.0, 0.5)
 
@@ -284,6 +289,7 @@ class Config:
     graph: Graph = field(default_factory=Graph)
     models: Models = field(default_factory=Models)
     fusion: Fusion = field(default_factory=Fusion)
+    calibration: Calibration = field(default_factory=Calibration)
     evaluation: Evaluation = field(default_factory=Evaluation)
     trainer: Trainer = field(default_factory=Trainer)
 

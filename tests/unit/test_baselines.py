@@ -159,6 +159,7 @@ def run(folder: Path, out: Path) -> tuple[dict, pl.DataFrame]:
         graphs=folder / "graphs.json",
         frames=[folder / f"{capture}.parquet" for capture in "abcd"],
         evaluation=config().evaluation,
+        false_alarms=0.01,
         seed=1,
         out=out,
     )
@@ -195,5 +196,5 @@ class TestRun:
         write_graphs(tmp_path, train=traffic(80, seed=1))
         with pytest.raises(DatasetError, match="windows that train hold one class only"):
             run_baselines([tmp_path / "train.safetensors", tmp_path / "val.safetensors"], folder / "graphs.json", [],
-                          config().evaluation, 1, tmp_path / "out")  # fmt: skip
+                          config().evaluation, 0.01, 1, tmp_path / "out")  # fmt: skip
         assert not (tmp_path / "out").exists()

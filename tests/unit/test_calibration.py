@@ -1,13 +1,22 @@
-"""Platt scaling: scores become probabilities that keep their order and depend on no unit."""
+"""Calibration: log-odds in Platt's slope, even where few attack-free windows alarm, whatever speaks of the window."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canids.fusion.calibration import PlattScale, fit_platt
+from canids.fusion.calibration import (
+    FEWEST,
+    READ_BY,
+    Calibration,
+    limits,
+    platt_slope,
+    quiet_windows,
+    tail_limit,
+)
 
 fast = settings(max_examples=40, deadline=None)
+KNOWN, OWN, BOTH = 1, 2, 3
 
 
 def scores(seed: int = 0, attacked: int = 200, free: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -16,45 +25,88 @@ def scores(seed: int = 0, attacked: int = 200, free: int = 200) -> tuple[np.ndar
     return random.normal(0, 1, len(label)) + 2 * label, label
 
 
-def test_a_probability_is_the_logistic_function_of_the_log_odds():
-    scale = PlattScale(2.0, -1.0)
-    assert scale.probability(np.array([1.5])) == pytest.approx(1 / (1 + np.exp(-2.0)))
+class TestSlope:
+    @fast
+    @given(factor=st.floats(1e-3, 1e3), shift=st.floats(-1e3, 1e3))
+    def test_the_scores_unit_and_origin_do_not_matter(self, factor, shift):
+        score, label = scores()
+        assert platt_slope(factor * score + shift, label) * factor == pytest.approx(platt_slope(score, label), rel=1e-3)
+
+    def test_it_is_the_log_odds_per_unit_of_two_normal_classes(self):
+        assert platt_slope(*scores(attacked=20_000, free=20_000)) == pytest.approx(2.0, abs=0.1)
+
+    def test_classes_weigh_the_same_however_rare_one_is(self):
+        assert platt_slope(*scores(attacked=1000, free=30_000)) == pytest.approx(2.0, abs=0.2)
+
+    def test_a_score_that_falls_under_attack_tells_nothing(self):
+        score, label = scores()
+        assert platt_slope(-score, label) == 0
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_scores_that_are_all_the_same_have_a_finite_slope(self, dtype):
+        assert np.isfinite(platt_slope(np.full(1001, 0.1, dtype), np.arange(1001) % 2))
+
+    def test_one_class_alone_is_refused(self):
+        with pytest.raises(ValueError, match="class"):
+            platt_slope(np.array([1.0, 2.0]), np.array([0, 0]))
 
 
-def test_higher_scores_of_attacks_give_higher_probabilities():
-    probability = fit_platt(*scores()).probability(np.linspace(-5, 5, 50))
-    assert (np.diff(probability) > 0).all()
+class TestTail:
+    @pytest.mark.parametrize("share", [0.1, 0.01, 1e-3, 1e-5])
+    def test_of_an_exponential_tail_it_is_the_quantile(self, share):
+        score = np.random.default_rng(0).exponential(2.0, 200_000)
+        assert tail_limit(score, share) == pytest.approx(-2 * np.log(share), rel=0.05)
+
+    def test_the_smaller_the_share_the_higher(self):
+        score = np.random.default_rng(0).normal(size=500)
+        found = [tail_limit(score, share) for share in (0.2, 0.05, 0.01, 1e-3, 1e-6)]
+        assert found == sorted(found)
+
+    def test_scores_that_are_all_the_same_are_their_own_limit(self):
+        assert tail_limit(np.full(100, 3.0), 1e-4) == 3.0
 
 
-@pytest.mark.parametrize("score", [-1e30, 1e30, 0.0])
-def test_extreme_scores_have_finite_probabilities(score):
-    with np.errstate(over="raise", invalid="raise"):
-        assert 0 <= fit_platt(*scores()).probability(np.array([score]))[0] <= 1
+class TestLimits:
+    def sample(self, code: int, shift: float, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
+        return np.random.default_rng(code).normal(size=count) + shift, np.full(count, code)
+
+    def test_each_way_of_reading_has_its_own(self):
+        found = limits([self.sample(KNOWN, 0), self.sample(OWN, 5), self.sample(BOTH, -3)], 0.01)
+        assert (found[OWN] - found[KNOWN] > 4, found[KNOWN] - found[BOTH] > 2) == (True, True)
+
+    def test_samples_read_alike_are_taken_together(self):
+        together = limits([self.sample(KNOWN, 0), self.sample(KNOWN, 9)], 0.1)
+        assert together[KNOWN] > 8
+
+    def test_where_too_few_windows_are_read_so_the_strictest_holds(self):
+        found = limits([self.sample(KNOWN, 0), self.sample(BOTH, 2), self.sample(OWN, 50, FEWEST - 1)], 0.01)
+        assert found[OWN] == found[BOTH] > found[KNOWN]
+
+    def test_too_few_windows_altogether_are_refused(self):
+        with pytest.raises(ValueError, match=f"{FEWEST - 1} attack-free windows are too few"):
+            limits([self.sample(KNOWN, 0, FEWEST - 1)], 0.01)
 
 
-@fast
-@given(factor=st.floats(1e-3, 1e3), shift=st.floats(-1e3, 1e3))
-def test_the_scores_unit_and_origin_do_not_matter(factor, shift):
-    score, label = scores()
-    plain, moved = fit_platt(score, label), fit_platt(factor * score + shift, label)
-    np.testing.assert_allclose(moved.probability(factor * score + shift), plain.probability(score), atol=1e-4)
+class TestProbability:
+    CALIBRATION = Calibration(2.0, np.arange(READ_BY, dtype=float))
+
+    def test_at_the_limit_of_its_readings_it_is_one_half(self):
+        codes = np.arange(1, READ_BY)
+        assert self.CALIBRATION.probability(codes.astype(float), codes).tolist() == [0.5] * len(codes)
+
+    def test_it_is_the_logistic_function_of_the_log_odds(self):
+        got = self.CALIBRATION.probability(np.array([4.5]), np.array([BOTH]))
+        assert got[0] == pytest.approx(1 / (1 + np.exp(-3.0)))
+
+    @pytest.mark.parametrize("score", [-1e30, 1e30, 0.0])
+    def test_extreme_scores_have_finite_probabilities(self, score):
+        with np.errstate(over="raise", invalid="raise"):
+            assert 0 <= self.CALIBRATION.probability(np.array([score]), np.array([OWN]))[0] <= 1
 
 
-def test_a_score_between_two_equally_wide_classes_is_worth_one_half():
-    assert fit_platt(*scores(attacked=5000, free=5000)).probability(np.array([1.0]))[0] == pytest.approx(0.5, abs=0.03)
+class TestQuietWindows:
+    def test_they_are_those_of_captures_without_an_attack(self):
+        assert quiet_windows(np.array([0, 1, 0, 0]), np.array([0, 0, 1, 1])).tolist() == [False, False, True, True]
 
-
-def test_classes_weigh_the_same_however_rare_one_is():
-    assert fit_platt(*scores(attacked=300, free=9000)).probability(np.array([1.0]))[0] == pytest.approx(0.5, abs=0.08)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_scores_that_are_all_the_same_are_worth_one_half(dtype):
-    score = np.full(1001, 0.1, dtype)
-    probability = fit_platt(score, np.arange(1001) % 2).probability(score)
-    np.testing.assert_allclose(probability, 0.5, atol=0.01)
-
-
-def test_one_class_alone_is_refused():
-    with pytest.raises(ValueError, match="class"):
-        fit_platt(np.array([1.0, 2.0]), np.array([0, 0]))
+    def test_where_every_capture_is_attacked_they_are_those_without_an_attack_in_themselves(self):
+        assert quiet_windows(np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])).tolist() == [True, False, True, False]

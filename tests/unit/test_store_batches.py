@@ -175,6 +175,30 @@ class TestParts:
         assert STORE.nodes_per_window().tolist() == [len(graph(STORE, w)["nodes"]) for w in range(20)]
 
 
+class TestWithout:
+    def test_its_columns_are_zero_and_no_others(self):
+        part = STORE.without("known")
+        for name, columns in (
+            ("nodes", NODE_COLUMNS),
+            ("edge_features", EDGE_COLUMNS),
+            ("graph_features", GRAPH_COLUMNS),
+        ):
+            known = torch.tensor([column.startswith("known_") for column in columns])
+            assert not getattr(part, name)[:, known].any()
+            assert torch.equal(getattr(part, name)[:, ~known], getattr(STORE, name)[:, ~known])
+
+    def test_the_given_store_stays_as_it_was(self):
+        before = STORE.nodes.clone()
+        STORE.without("own")
+        assert torch.equal(STORE.nodes, before)
+
+    def test_readings_tell_which_speak(self):
+        graph = torch.zeros(4, len(GRAPH_COLUMNS), dtype=torch.float16)
+        graph[[1, 3], GRAPH_COLUMNS.index("known_present")] = 1
+        graph[[2, 3], GRAPH_COLUMNS.index("own_present")] = 1
+        assert replace(STORE, graph_features=graph).readings().tolist() == [0, 1, 2, 3]
+
+
 class TestGather:
     @fast
     @given(windows=picks)

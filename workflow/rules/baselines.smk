@@ -22,6 +22,7 @@ rule baselines:
     params:
         frames=per_capture(FRAMES),
         settings=section(CONFIG, "evaluation")["evaluation"],
+        false_alarms=CONFIG.calibration.false_alarms,
         code=CODE["baselines"],
     message:
         "fit and evaluate the baselines, seed {wildcards.seed}"

@@ -18,6 +18,7 @@ rule fusion_states:
         runtime=60,
         gpu=1,
     params:
+        false_alarms=CONFIG.calibration.false_alarms,
         code=CODE["fusion_states"],
     message:
         "score every window with the {wildcards.scale} models, seed {wildcards.seed}"

@@ -13,6 +13,7 @@ with stage(snakemake):
         graphs=Path(snakemake.input.graphs),
         frames=[Path(path) for path in [*snakemake.params.frames, *snakemake.input.synthesised]],
         evaluation=OmegaConf.create(snakemake.params.settings),
+        false_alarms=snakemake.params.false_alarms,
         seed=int(snakemake.wildcards.seed),
         out=Path(snakemake.output.metrics).parent,
     )

@@ -10,5 +10,6 @@ with stage(snakemake):
         vgae=Path(snakemake.input.vgae).parent,
         gat=Path(snakemake.input.gat).parent,
         stores=[Path(path) for path in snakemake.input.stores],
+        false_alarms=snakemake.params.false_alarms,
         out=Path(snakemake.output.states),
     )

@@ -1,33 +1,45 @@
-"""Scores → probabilities (Platt scaling)."""
+"""Scores → log-odds of an attack: Platt's slope, and even odds where few attack-free windows would alarm."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from canids.graphs.store import READINGS
+
 LEAST_SPREAD = 1e-9
+TAIL = 0.05  # share of the attack-free scores whose excess tells how the tail goes on
+FEWEST = 20  # attack-free windows that a limit can rest on
+READ_BY = 1 << len(READINGS)  # codes of which readings speak of a window, see ``GraphStore.readings``
 
 
 @dataclass(frozen=True)
-class PlattScale:
-    """P(attack | score) = 1 / (1 + exp(-(slope * score + intercept)))."""
+class Calibration:
+    """Log-odds slope * (score - limit), the limit being that of the readings that speak of the window.
+
+    A score means less where only a young profile of the capture's own speaks than where the vehicle is known.
+
+    Attributes:
+        limit: (READ_BY,).
+    """
 
     slope: float
-    intercept: float
+    limit: np.ndarray
 
-    def logit(self, score: np.ndarray) -> np.ndarray:
-        """Log-odds of an attack, of the score's shape."""
-        return self.slope * score + self.intercept
+    def logit(self, score: np.ndarray, readings: np.ndarray) -> np.ndarray:
+        """(w,) log-odds of scores (w,) of windows that these readings speak of ((w,) int)."""
+        return self.slope * (score - self.limit[readings])
 
-    def probability(self, score: np.ndarray) -> np.ndarray:
-        """Probability of an attack, of the score's shape."""
-        return 1 / (1 + np.exp(-np.clip(self.logit(score), -60, 60)))
+    def probability(self, score: np.ndarray, readings: np.ndarray) -> np.ndarray:
+        """(w,) probability of an attack."""
+        return 1 / (1 + np.exp(-np.clip(self.logit(score, readings), -60, 60)))
 
 
-def fit_platt(score: np.ndarray, label: np.ndarray) -> PlattScale:
-    """Fit to scores and labels ((n,) each), both classes weighing the same (Platt, 1999).
+def platt_slope(score: np.ndarray, label: np.ndarray) -> float:
+    """Log-odds per unit of score, from scores and labels ((n,) each), both classes weighing the same (Platt, 1999).
 
     Raises:
         ValueError: only one class is there.
@@ -35,5 +47,52 @@ def fit_platt(score: np.ndarray, label: np.ndarray) -> PlattScale:
     centre, spread = score.mean(), max(float(score.std()), LEAST_SPREAD)
     model = LogisticRegression(class_weight="balanced").fit(((score - centre) / spread)[:, None], label)
     # A score that seems to fall under attack tells nothing, and must not alarm for being low.
-    slope = max(float(model.coef_[0, 0]), 0.0) / spread
-    return PlattScale(slope, float(model.intercept_[0]) - slope * float(centre))
+    return max(float(model.coef_[0, 0]), 0.0) / spread
+
+
+def limits(samples: Sequence[tuple[np.ndarray, np.ndarray]], false_alarms: float) -> np.ndarray:
+    """(READ_BY,) the score that a share ``false_alarms`` of the attack-free windows exceeds, by what speaks of them.
+
+    Where too few windows are read so, the strictest of the other limits holds.
+
+    Args:
+        samples: (scores, readings), (n,) each, of attack-free windows that no model was fitted on.
+
+    Raises:
+        ValueError: there are too few windows altogether.
+    """
+    score, readings = (np.concatenate(each) for each in zip(*samples, strict=True))
+    found = np.full(READ_BY, np.nan)
+    for code in range(1, READ_BY):
+        mine = score[readings == code]
+        if len(mine) >= FEWEST:
+            found[code] = tail_limit(mine, false_alarms)
+    if np.isnan(found).all():
+        raise ValueError(f"{len(score)} attack-free windows are too few to calibrate on")
+    return np.where(np.isnan(found), np.nanmax(found), found)
+
+
+def tail_limit(score: np.ndarray, share: float) -> float:
+    """The value that a share of some scores ((n,)) exceeds, the tail beyond ``TAIL`` taken as exponential.
+
+    The mean excess over a high threshold sets the exponential's scale (Pickands, 1975), so that shares can be asked for
+    that the sample is too small to hold.
+    """
+    start = float(np.quantile(score, 1 - max(TAIL, share)))
+    if share >= TAIL:
+        return start
+    beyond = score[score > start] - start
+    return start + (float(beyond.mean()) if len(beyond) else 0.0) * float(np.log(TAIL / share))
+
+
+def quiet_windows(label: np.ndarray, capture: np.ndarray) -> np.ndarray:
+    """(w,) bool, windows of captures without an attack; where there is none, those without an attack in themselves.
+
+    What follows an attack in its capture bears its traces: a payload that changes back, a profile that learnt it.
+
+    Args:
+        label: (w,) 0 or 1. capture: (w,) int, at least 0.
+    """
+    attacked = np.bincount(capture, label, minlength=1) > 0
+    quiet = ~attacked[capture]
+    return quiet if quiet.any() else label == 0

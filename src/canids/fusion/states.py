@@ -14,8 +14,8 @@ from safetensors.numpy import save_file
 
 from canids.artifacts import atomic_path
 from canids.errors import ArtifactError, DatasetError
-from canids.fusion.calibration import fit_platt
-from canids.graphs.splits import ROLES
+from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
+from canids.graphs.splits import ROLES, VALIDATION_ROLES
 from canids.graphs.store import GRAPH_COLUMNS, NAMES, READINGS, GraphStore
 from canids.models.gat import Gat
 from canids.models.scoring import GatScores, VgaeScores, score_gat, score_vgae
@@ -74,13 +74,16 @@ _NAMES = ("captures", "attack_types")
 _ARRAYS = tuple(each.name for each in fields(FusionStates) if each.name not in _NAMES)
 
 
-def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> FusionStates:
+def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], false_alarms: float) -> FusionStates:
     """Run both models over all stores (training, validation and test, of one dataset).
 
-    Quantities are standardised on the training windows, probabilities calibrated on those that select.
+    Quantities are standardised on the training windows. Probabilities are calibrated on validation windows: the slope
+    on those that select, even odds where a share ``false_alarms`` of the attack-free ones would alarm. These are read
+    as they are and with either reading withheld, so that windows of a vehicle that no one enrolled have even odds of
+    their own.
 
     Raises:
-        DatasetError: the windows that select hold one class only.
+        DatasetError: the windows that select hold one class only, or too few are attack-free.
     """
     errors, latent, vgae_score = _together([score_vgae(vgae, store) for store in stores], VgaeScores)
     logits, embedding = _together([score_gat(gat, store) for store in stores], GatScores)
@@ -93,12 +96,24 @@ def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> FusionS
     select = columns["role"] == ROLES.index("select")
     if len(np.unique(columns["label"][select])) < 2:
         raise DatasetError("the windows that select hold one class only; probabilities cannot be calibrated")
-    probability = {
-        name: fit_platt(score[select], columns["label"][select]).probability(score).astype(np.float32)
-        for name, score in (("vgae", vgae_score), ("gat", gat_score))
+    readings = torch.cat([store.readings() for store in stores]).numpy()
+    withheld = _quiet_validation(stores, columns)
+    scorers = {
+        "vgae": (vgae_score, lambda store: score_vgae(vgae, store).score),
+        "gat": (gat_score, lambda store: score_gat(gat, store).score),
     }
+    probability = {}
+    for name, (score, scorer) in scorers.items():
+        samples = [(scorer(store).numpy(), store.readings().numpy()) for store in withheld]
+        try:
+            calibration = Calibration(
+                platt_slope(score[select], columns["label"][select]), limits(samples, false_alarms)
+            )
+        except ValueError as error:
+            raise DatasetError(f"{error}; more attack-free captures are needed") from None
+        probability[name] = calibration.probability(score, readings).astype(np.float32)
     # A window that no profile speaks of (an unknown vehicle's warm-up) gives no evidence, and is never an alarm.
-    blind = graph[:, [GRAPH_COLUMNS.index(f"{reading}_present") for reading in READINGS]].max(axis=1) == 0
+    blind = readings == 0
     probability = {name: np.where(blind, np.float32(0), p) for name, p in probability.items()}
     # As logarithms: the probabilities themselves saturate where the GAT is sure, and tell windows no longer apart.
     log_softmax = -np.logaddexp(0, np.stack([gat_score, -gat_score], axis=1))
@@ -123,6 +138,21 @@ def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> FusionS
         captures=stores[0].captures,
         attack_types=stores[0].attack_types,
     )
+
+
+def _quiet_validation(stores: Sequence[GraphStore], columns: dict[str, np.ndarray]) -> list[GraphStore]:
+    """The attack-free validation windows, as they are read and with either reading withheld."""
+    validating = np.isin(columns["role"], VALIDATION_ROLES)
+    quiet = np.zeros(len(validating), bool)
+    quiet[validating] = quiet_windows(columns["label"][validating], columns["capture"][validating])
+    first, chosen = 0, []
+    for store in stores:
+        mine = torch.from_numpy(np.flatnonzero(quiet[first : first + len(store)]))
+        first += len(store)
+        if len(mine):
+            part = store.select(mine)
+            chosen += [part, *(part.without(reading) for reading in READINGS)]
+    return chosen
 
 
 def save_states(path: Path, states: FusionStates) -> None:

@@ -77,6 +77,23 @@ class GraphStore:
         """The store on another device."""
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
+    def readings(self) -> torch.Tensor:
+        """(w,) int64 which readings speak of each window: bit i stands for ``READINGS[i]``, 0 for none."""
+        present = [self.graph_features[:, GRAPH_COLUMNS.index(f"{reading}_present")] > 0 for reading in READINGS]
+        return sum(there.long() << bit for bit, there in enumerate(present))
+
+    def without(self, reading: str) -> GraphStore:
+        """The store as if a reading were not there: what a vehicle that no one enrolled, or a warm-up, looks like."""
+        blanked = {}
+        for name, columns in (
+            ("nodes", NODE_COLUMNS),
+            ("edge_features", EDGE_COLUMNS),
+            ("graph_features", GRAPH_COLUMNS),
+        ):
+            blanked[name] = getattr(self, name).clone()
+            blanked[name][:, [column.startswith(f"{reading}_") for column in columns]] = 0
+        return replace(self, **blanked)
+
     def select(self, windows: torch.Tensor) -> GraphStore:
         """The store of some windows only ((k,) int64, in the order wanted)."""
         node_index, node_start = ranges(self.node_start, windows)

@@ -28,6 +28,10 @@ class Extremes:
         """(w,)."""
         return self.values[:, COLUMNS.index(name)]
 
+    def readings(self) -> np.ndarray:
+        """(w,) int which readings speak of each window, as ``GraphStore.readings`` tells it."""
+        return (self.present << np.arange(len(READINGS))).sum(axis=1)
+
     def without(self, reading: str) -> Extremes:
         """The same windows, as if a reading were not there."""
         values, present = self.values.copy(), self.present.copy()

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from canids.artifacts import read_json
 from canids.errors import DatasetError
-from canids.evaluation.baselines.extremes import window_extremes
+from canids.evaluation.baselines.extremes import Extremes, window_extremes
 from canids.evaluation.baselines.gradient_boosting import boosting_score, fit_boosting, save_boosting
 from canids.evaluation.baselines.inter_arrival import inter_arrival
 from canids.evaluation.baselines.isolation_forest import isolation
@@ -23,8 +23,9 @@ from canids.evaluation.facts import window_facts
 from canids.evaluation.thresholds import logit
 from canids.frames.frames import SYNTHESISED
 from canids.frames.parquet import read_frames
-from canids.fusion.calibration import fit_platt
-from canids.graphs.store import GraphStore, load_store
+from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
+from canids.graphs.splits import ROLES, VALIDATION_ROLES
+from canids.graphs.store import READINGS, GraphStore, load_store
 from canids.graphs.windows import Cut
 from canids.progress import track
 
@@ -32,17 +33,25 @@ SCALE = "baseline"
 
 
 def run_baselines(
-    stores: Sequence[Path], graphs: Path, frames: Sequence[Path], evaluation: DictConfig, seed: int, out: Path
+    stores: Sequence[Path],
+    graphs: Path,
+    frames: Sequence[Path],
+    evaluation: DictConfig,
+    false_alarms: float,
+    seed: int,
+    out: Path,
 ) -> dict[str, Any]:
     """Fit the baselines on training windows, and write ``metrics.json``, ``scores.parquet`` and ``lightgbm.txt``.
 
-    What is not a log-odds yet becomes one as the models' scores do, on the windows that select; thresholds are set on
-    those that calibrate. A window that no profile speaks of is no alarm, again as for the models.
+    Scores become log-odds as the models' do, on the windows that select and, for even odds, on the attack-free ones
+    that validate, with either reading withheld too; thresholds are set on those that calibrate. A window that no
+    profile speaks of is no alarm, again as for the models.
 
     Args:
         stores: training, validation and test stores. graphs: ``graphs.json``.
         frames: the frame tables of all captures, synthesised ones among them.
-        evaluation: the ``evaluation`` section of the configuration. out: folder to write.
+        evaluation: the ``evaluation`` section of the configuration.
+        false_alarms: share of attack-free windows that even odds let alarm. out: folder to write.
 
     Raises:
         ArtifactError: an input is missing or damaged.
@@ -55,37 +64,54 @@ def run_baselines(
     for role, chosen in (("train", train), ("select", select)):
         if len(np.unique(label[chosen])) < 2:
             raise DatasetError(f"{graphs.parent}: the windows that {role} hold one class only; baselines need both")
-    attack_free = windows.take(train & _attack_free(facts))
+    quiet = quiet_windows(label, _captures(facts))
+    attack_free = windows.take(train & quiet)
     boosting = fit_boosting(windows.take(train), label[train], windows.take(select), label[select], seed)
-    raw = {
-        "lightgbm": boosting_score(boosting, windows),
-        "tail_probability": tail_probability(attack_free, windows),
-        "inter_arrival": inter_arrival(windows),
-        "profile_rules": _rule_breaks(frames, summary, loaded),
-        "isolation_forest": isolation(attack_free, windows, seed),
-    }
-    blind = ~windows.present.any(axis=1)
-    scores = facts.with_columns(pl.Series(n, _log_odds(raw[n], select, label, blind)) for n in raw)
+    breaks = _rule_breaks(frames, summary, loaded)
+
+    def score(some: Extremes, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        return {
+            "lightgbm": boosting_score(boosting, some),
+            "tail_probability": tail_probability(attack_free, some),
+            "inter_arrival": inter_arrival(some),
+            "profile_rules": breaks[chosen],
+            "isolation_forest": isolation(attack_free, some, seed),
+        }
+
+    raw = score(windows, np.arange(len(label)))
+    validating = np.isin(facts["role"].to_numpy(), [ROLES[role] for role in VALIDATION_ROLES])
+    calm = np.flatnonzero(validating)[quiet_windows(label[validating], _captures(facts)[validating])]
+    calm_windows = windows.take(calm)
+    samples = [calm_windows, *(calm_windows.without(reading) for reading in READINGS)]
+    calm_scores = [(score(some, calm), some.readings()) for some in samples]
+    readings = windows.readings()
+    scores = facts.with_columns(
+        pl.Series(
+            name,
+            _log_odds(
+                raw[name],
+                readings,
+                Calibration(
+                    platt_slope(raw[name][select], label[select]),
+                    limits([(each[name], read_by) for each, read_by in calm_scores], false_alarms),
+                ),
+            ),
+        )
+        for name in raw
+    )
     thresholds = operating_points(scores, tuple(raw), evaluation.tolerance, graphs.parent)
     described = {"scale": SCALE, "seed": seed, "tolerance": evaluation.tolerance}
     save_boosting(out / "lightgbm.txt", boosting)
     return write_evaluation(out, described, scores, thresholds, summary)
 
 
-def _attack_free(facts: pl.DataFrame) -> np.ndarray:
-    """(w,) bool, windows of captures without an attack; where there is none, those without an attack in themselves.
-
-    What follows an attack in its capture bears its traces: a payload that changes back, a profile that learnt it.
-    """
-    quiet = pl.col("label") == 0
-    of_quiet_capture = quiet.all().over("scenario", "capture")
-    chosen = facts.select(pl.when(of_quiet_capture.any()).then(of_quiet_capture).otherwise(quiet)).to_series()
-    return chosen.to_numpy()
+def _captures(facts: pl.DataFrame) -> np.ndarray:
+    """(w,) int, a number for each capture."""
+    return facts.select(pl.struct("scenario", "capture").rank("dense")).to_series().to_numpy().astype(np.int64)
 
 
-def _log_odds(raw: np.ndarray, select: np.ndarray, label: np.ndarray, blind: np.ndarray) -> np.ndarray:
-    probability = fit_platt(raw[select], label[select]).probability(raw)
-    return logit(np.where(blind, 0.0, probability))
+def _log_odds(raw: np.ndarray, readings: np.ndarray, calibration: Calibration) -> np.ndarray:
+    return logit(np.where(readings == 0, 0.0, calibration.probability(raw, readings)))
 
 
 def _rule_breaks(paths: Sequence[Path], graphs: dict[str, Any], stores: Sequence[GraphStore]) -> np.ndarray:

@@ -28,13 +28,13 @@ from canids.training.tracking import trackers
 logger = logging.getLogger(__name__)
 
 
-def write_fusion_states(vgae: Path, gat: Path, stores: Sequence[Path], out: Path) -> None:
+def write_fusion_states(vgae: Path, gat: Path, stores: Sequence[Path], false_alarms: float, out: Path) -> None:
     """Run the models of two folders over all stores of a dataset and write the fusion states.
 
     Raises:
         ArtifactError, CheckpointError: an input is missing or does not fit.
     """
-    save_states(out, fusion_states(load_vgae(vgae), load_gat(gat), [load_store(path) for path in stores]))
+    save_states(out, fusion_states(load_vgae(vgae), load_gat(gat), [load_store(path) for path in stores], false_alarms))
 
 
 class CheckpointKeeper:
