@@ -10,11 +10,14 @@ from model_makers import config, traffic
 from torch_geometric.nn import GATConv
 from torch_geometric.utils import scatter
 
-from canids.graphs.batches import GraphBatch, batch_size, drop_readings, gather
+from canids.graphs.batches import NODE_INPUTS, GraphBatch, budget_batches, drop_readings, gather
+from canids.graphs.placement import PlacedStore
 from canids.models.attention import EdgeAttention
 from canids.models.build import build_gat, build_vgae
 from canids.models.pooling import mean_and_max
 from canids.models.residual import ResidualDropout
+from canids.training.datamodules import BatchLoader
+from canids.training.lightning_modules import DistilledGatModule, DistilledVgaeModule
 
 STORE = traffic(30, seed=4, blind=[5])
 BATCH = gather(STORE, torch.randperm(30, generator=torch.Generator().manual_seed(0)))
@@ -133,14 +136,24 @@ class TestOnADevice:
     """The meta device computes no value, so that whatever waits for one, or copies from the host, fails on it."""
 
     def batch(self) -> GraphBatch:
-        store = STORE.to("meta")
-        return gather(store, torch.arange(9, device="meta"), batch_size(STORE, torch.arange(9)))
+        loader = BatchLoader(PlacedStore(STORE, "meta"), budget_batches(STORE, torch.arange(30), 40))
+        return list(loader)[1]
 
     def test_a_batch_is_gathered_without_a_look_at_it(self):
-        here = gather(STORE, torch.arange(9))
-        assert {n: (t.shape, t.dtype) for n, t in vars(self.batch()).items()} == {
-            n: (t.shape, t.dtype) for n, t in vars(here).items()
+        here = gather(STORE, list(budget_batches(STORE, torch.arange(30), 40))[1])
+        assert {name: (t.shape, t.dtype, t.device.type) for name, t in vars(self.batch()).items()} == {
+            name: (t.shape, t.dtype, "meta") for name, t in vars(here).items()
         }
+
+    @pytest.mark.parametrize("name", ["gat", "vgae"])
+    def test_a_distilled_student_learns_without_a_look_at_its_teacher(self, name):
+        settings = config().models[name]
+        if name == "gat":
+            module = DistilledGatModule(build_gat(settings, "student"), settings, 2, 0, random(30, 2))
+        else:
+            teacher = random(len(STORE.nodes), 4), random(len(STORE.nodes), NODE_INPUTS)
+            module = DistilledVgaeModule(build_vgae(settings, "student"), settings, 2, 0, STORE, *teacher)
+        assert module.to("meta").training_step(self.batch(), 0).is_meta
 
     @pytest.mark.parametrize(("build", "name"), [(build_gat, "gat"), (build_vgae, "vgae")])
     def test_a_model_trains_without_a_look_at_the_batch(self, build, name):

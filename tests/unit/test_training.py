@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax, softmax
 
 from canids.errors import CanidsError
 from canids.graphs.batches import NODE_INPUTS_OF, GraphBatch, budget_batches, gather
+from canids.graphs.placement import PlacedStore
 from canids.graphs.store import GRAPH_COLUMNS, GraphStore
 from canids.models.build import build_gat, build_vgae
 from canids.models.scoring import over_store, score_gat
@@ -102,7 +103,7 @@ class TestDataModule:
         assert module.validated_on == [[3, 1, 2]] * 2
 
     def test_a_loader_tells_how_many_batches_it_gives(self):
-        loader = BatchLoader(TRAIN, list(torch.arange(80).split(7)))
+        loader = BatchLoader(PlacedStore(TRAIN, "cpu"), list(torch.arange(80).split(7)))
         assert len(loader) == len(list(loader))
 
 
@@ -349,5 +350,7 @@ class TestRefresh:
 
 
 def test_an_epoch_of_shuffled_windows_leaves_none_out():
-    loader = BatchLoader(TRAIN, list(budget_batches(TRAIN, ShuffleSampler(torch.arange(80), 3).order(1), 50)))
+    loader = BatchLoader(
+        PlacedStore(TRAIN, "cpu"), list(budget_batches(TRAIN, ShuffleSampler(torch.arange(80), 3).order(1), 50))
+    )
     assert sorted(torch.cat([batch.windows for batch in loader]).tolist()) == list(range(80))

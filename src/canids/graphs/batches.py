@@ -46,6 +46,10 @@ class GraphBatch:
         """The batch on another device."""
         return GraphBatch(**{name: t.to(device, non_blocking=non_blocking) for name, t in vars(self).items()})
 
+    def pin_memory(self) -> GraphBatch:
+        """The batch in memory from which a GPU copies by itself."""
+        return GraphBatch(**{name: t.pin_memory() for name, t in vars(self).items()})
+
     def to_data_list(self) -> list[Data]:
         """The graphs as PyG objects."""
         edge_graph = self.batch[self.edge_index[0]]
@@ -112,8 +116,8 @@ def _bits(half: torch.Tensor) -> torch.Tensor:
 
 def _gather_on_device(store: GraphStore, windows: torch.Tensor, nodes: int, edges: int) -> GraphBatch:
     """``gather`` by tensor operations, none of which waits for the device."""
-    node_index, batch, node_start = _flat(store.node_start, windows, nodes)
-    edge_index, edge_graph, _ = _flat(store.edge_start, windows, edges)
+    node_index, batch, node_start = rows_of(store.node_start, windows, nodes)
+    edge_index, edge_graph, _ = rows_of(store.edge_start, windows, edges)
     node_frames, edge_frames = store.node_frames[node_index, None], store.edge_frames[edge_index, None]
     graph_features = store.graph_features.index_select(0, windows).index_select(0, batch).float()
     edge_features = store.edge_features.index_select(0, edge_index).float()
@@ -129,7 +133,7 @@ def _gather_on_device(store: GraphStore, windows: torch.Tensor, nodes: int, edge
     )
 
 
-def _flat(start: torch.Tensor, windows: torch.Tensor, total: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def rows_of(start: torch.Tensor, windows: torch.Tensor, total: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Rows of some windows, window after window; each row's number among the windows; and where each window begins."""
     first, count = start[windows], start[windows + 1] - start[windows]
     offsets = torch.nn.functional.pad(count.cumsum(0), (1, 0))
@@ -154,7 +158,8 @@ def drop_readings(batch: GraphBatch, chance: float, generator: torch.Generator) 
 
     With ``chance`` a graph loses one of its readings, either with equal chance, and with a third of it both.
     """
-    draw = torch.rand(batch.num_graphs, generator=generator, device=generator.device).to(batch.x.device)
+    draw = torch.rand(batch.num_graphs, generator=generator, pin_memory=batch.x.is_cuda)
+    draw = draw.to(batch.x.device, non_blocking=True)
     lost = torch.stack([(draw >= r * chance / 2) & (draw < (r + 1) * chance / 2) for r in range(len(READINGS))], dim=1)
     lost |= (draw > 1 - chance / 3)[:, None]
     kept_nodes, kept_edges = (1 - lost.float() @ each for each in _owners(batch.x.device))

@@ -73,6 +73,11 @@ class GraphStore:
         """(w,) int64."""
         return self.node_start.diff()
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(getattr(self, name).nbytes for name in _TENSORS)
+
     def to(self, device: torch.device | str) -> GraphStore:
         """The store on another device."""
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})

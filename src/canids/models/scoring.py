@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch_geometric.utils import scatter
 
-from canids.graphs.batches import GraphBatch, budget_batches, gather
+from canids.graphs.batches import GraphBatch, budget_batches
+from canids.graphs.placement import PlacedStore
 from canids.graphs.store import GraphStore
 from canids.models.gat import Gat
 from canids.models.vgae import Vgae, VgaeOutput, anomaly_score, window_errors
@@ -74,13 +75,11 @@ def over_store(
     """A function of each batch over all of a store, in evaluation mode, its parts concatenated on the CPU."""
     was_training = model.training
     model.eval()
-    device = next(model.parameters()).device
-    parts = [
-        [tensor.cpu() for tensor in view(gather(store, windows).to(device))]
-        for windows in budget_batches(store, torch.arange(len(store)), SCORING_BUDGET)
-    ]
+    placed = PlacedStore(store, next(model.parameters()).device)
+    batches = placed.plan(budget_batches(store, torch.arange(len(store)), SCORING_BUDGET))
+    parts = [view(placed.gather(planned)) for planned in batches]
     model.train(was_training)
-    return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+    return tuple(torch.cat(part).cpu() for part in zip(*parts, strict=True))
 
 
 def _latent_statistics(output: VgaeOutput, graphs: GraphBatch) -> torch.Tensor:

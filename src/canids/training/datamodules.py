@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import lightning
 import torch
 
-from canids.graphs.batches import GraphBatch, budget_batches, gather
+from canids.graphs.batches import GraphBatch, budget_batches
+from canids.graphs.placement import PlacedStore
 from canids.graphs.store import GraphStore
 from canids.training.sharding import training_share, validation_share
 
@@ -51,10 +52,13 @@ def epoch_generator(seed: int, epoch: int) -> torch.Generator:
 
 
 class BatchLoader:
-    """Iterates over batches of windows ((b,) int64 each); can go on after those that it gave before it was saved."""
+    """Iterates over batches of windows ((b,) int64 each) on the device where their store is placed.
 
-    def __init__(self, store: GraphStore, batches: list[torch.Tensor]) -> None:
-        self.store, self.batches = store, batches
+    It can go on after the batches that it gave before it was saved.
+    """
+
+    def __init__(self, store: PlacedStore, batches: Iterable[torch.Tensor]) -> None:
+        self.store, self.batches = store, store.plan(batches)
         self.given, self._first = 0, 0
 
     def __len__(self) -> int:
@@ -62,9 +66,9 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[GraphBatch]:
         self.given, self._first = self._first, 0
-        for windows in self.batches[self.given :]:
+        for planned in self.batches[self.given :]:
             self.given += 1
-            yield gather(self.store, windows)
+            yield self.store.gather(planned)
 
     def state_dict(self) -> dict[str, int]:
         return {"given": self.given}
@@ -88,14 +92,22 @@ class GraphDataModule(lightning.LightningDataModule):
         self.train, self.val, self.sampler = train, val, sampler
         self.val_windows, self.node_budget = val_windows, node_budget
 
+    def setup(self, stage: str) -> None:
+        device = self.trainer.strategy.root_device
+        self.placed = {part: PlacedStore(store, device) for part, store in (("train", self.train), ("val", self.val))}
+
     def train_dataloader(self) -> BatchLoader:
         order = self.sampler.order(self.trainer.current_epoch)
         batches = list(budget_batches(self.train, order, self.node_budget))
-        return BatchLoader(self.train, training_share(batches, self.trainer.global_rank, self.trainer.world_size))
+        return BatchLoader(
+            self.placed["train"], training_share(batches, self.trainer.global_rank, self.trainer.world_size)
+        )
 
     def val_dataloader(self) -> BatchLoader:
         batches = list(budget_batches(self.val, self.val_windows, self.node_budget))
-        return BatchLoader(self.val, validation_share(batches, self.trainer.global_rank, self.trainer.world_size))
+        return BatchLoader(
+            self.placed["val"], validation_share(batches, self.trainer.global_rank, self.trainer.world_size)
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed training has to know: the sampler's state."""

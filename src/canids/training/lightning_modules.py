@@ -9,8 +9,8 @@ import torch
 from omegaconf import DictConfig
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, logsigmoid, mse_loss, softmax
 
-from canids.graphs.batches import GraphBatch, drop_readings, present_inputs
-from canids.graphs.store import GraphStore, ranges
+from canids.graphs.batches import GraphBatch, drop_readings, present_inputs, rows_of
+from canids.graphs.store import GraphStore
 from canids.models.gat import Gat
 from canids.models.scoring import kl_divergence
 from canids.models.vgae import Vgae, VgaeOutput, node_errors
@@ -152,7 +152,9 @@ class DistilledVgaeModule(VgaeModule):
         teacher_nodes: torch.Tensor,
     ) -> None:
         super().__init__(model, settings, epochs, seed)
-        self.node_start, self.teacher_mean, self.teacher_nodes = train.node_start, teacher_mean, teacher_nodes
+        given = {"node_start": train.node_start, "teacher_mean": teacher_mean, "teacher_nodes": teacher_nodes}
+        for name, tensor in given.items():
+            self.register_buffer(name, tensor, persistent=False)
         self.project = torch.nn.Linear(model.mean.out_features, teacher_mean.shape[1])
 
     def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
@@ -161,8 +163,8 @@ class DistilledVgaeModule(VgaeModule):
         graphs = drop_readings(graphs, self.settings.reading_dropout, self.generator)
         output = self.model(graphs)
         losses = self._losses(output, graphs)
-        index, _ = ranges(self.node_start, graphs.windows.cpu())
-        mean, nodes = (each[index].to(self.device) for each in (self.teacher_mean, self.teacher_nodes))
+        index, _, _ = rows_of(self.node_start, graphs.windows, len(graphs.x))
+        mean, nodes = self.teacher_mean[index], self.teacher_nodes[index]
         losses["latent"] = mse_loss(self.project(output.mean), mean)
         losses["reconstruction"] = mse_loss(output.nodes, nodes, weight=present)
         weights = self.settings.distillation
@@ -209,11 +211,11 @@ class DistilledGatModule(GatModule):
 
     def __init__(self, model: Gat, settings: DictConfig, epochs: int, seed: int, teacher_logits: torch.Tensor) -> None:
         super().__init__(model, settings, epochs, seed)
-        self.teacher_logits = teacher_logits
+        self.register_buffer("teacher_logits", teacher_logits, persistent=False)
 
     def _losses(self, logits: torch.Tensor, graphs: GraphBatch) -> dict[str, torch.Tensor]:
         weight, temperature = self.settings.distillation.weight, self.settings.distillation.temperature
-        teacher = self.teacher_logits[graphs.windows.cpu()].to(logits.device)
+        teacher = self.teacher_logits[graphs.windows]
         labels = cross_entropy(logits, graphs.y)
         distance = kl_div(
             log_softmax(logits / temperature, dim=1), softmax(teacher / temperature, dim=1), reduction="batchmean"
