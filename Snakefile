@@ -22,6 +22,7 @@ wildcard_constraints:
 include: "workflow/rules/ingest.smk"
 include: "workflow/rules/synthesise.smk"
 include: "workflow/rules/graphs.smk"
+include: "workflow/rules/batch_size.smk"
 include: "workflow/rules/vgae.smk"
 include: "workflow/rules/gat.smk"
 include: "workflow/rules/fusion.smk"

@@ -21,6 +21,7 @@ SYNTHESISED = "{results}/{dataset}/synthesised/{scenario}/{capture}-{number}.par
 GRAPHS = "{results}/{dataset}/graphs"
 PROFILES = "{results}/{dataset}/profiles"
 MODEL = "{results}/{dataset}/seed-{seed}/{model}-{scale}"
+BATCH_SIZE = f"{MODEL}/batch_size.json"
 EVALUATION = "{results}/{dataset}/seed-{seed}/evaluation-{scale}"
 BASELINES = "{results}/{dataset}/seed-{seed}/baselines"
 EXPLANATIONS = "{results}/{dataset}/seed-{seed}/explanations-{scale}"

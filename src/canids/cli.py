@@ -41,6 +41,11 @@ class Form(StrEnum):
     LATEX = "latex"
 
 
+class Measured(StrEnum):
+    VGAE = "vgae"
+    GAT = "gat"
+
+
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="settings, as models.gat.lr=1e-3")
 ]
@@ -244,6 +249,25 @@ def graphs(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
         parquets = _frame_tables(config)
         out, profiles = _path(config, artifacts.GRAPHS), _path(config, artifacts.PROFILES)
         build_graphs(parquets, list(config.dataset.train), config.graph, out, profiles, os.cpu_count() or 1)
+
+
+@app.command("batch-size")
+def batch_size(
+    model: Annotated[Measured, typer.Argument(help="model whose batches are measured")],
+    overrides: Overrides = None,
+    seed: Seed = 1,
+    scale: ScaleOption = Scale.TEACHER,
+    config_folder: ConfigFolder = CONFIG_FOLDER,
+) -> None:
+    """Measure how large a training's batches may be, for models.<model>.node_budget=auto."""
+    with _clear_errors():
+        from canids.training.size_batches import size_batches
+
+        config = load_config(config_folder, overrides or [])
+        out, settings = _model(config, seed, model, scale), config.models[model]
+        guide = _model(config, seed, model if scale == Scale.STUDENT else "vgae", "teacher")
+        graphs = _path(config, artifacts.GRAPHS)
+        size_batches(model, scale, settings, config.trainer, config.batch_size, seed, graphs, out, guide)
 
 
 @train_app.command("vgae")

@@ -29,6 +29,7 @@ def setting(default: Any, meaning: str, low: float | None = None, high: float | 
     return field(default=default, metadata=allowed)
 
 
+NODE_BUDGET = "most nodes in a batch; auto: what the device bears, measured before (batch_size.json)"
 READING_DROPOUT = "chance that a training window loses one of its two readings; a third of it, that it loses both"
 
 
@@ -140,7 +141,7 @@ class Vgae:
     beta_warmup: int = setting(5, "epochs over which the KL term's weight grows from 0", 0, 10_000)
     edge_weight: float = setting(0.2, "weight of the edge term", 0.0, 100.0)
     neighbourhood_weight: float = setting(0.5, "weight of the neighbourhood term", 0.0, 100.0)
-    node_budget: int = setting(2048, "most nodes in a batch", 256, 10_000_000)
+    node_budget: int | str = setting(2048, NODE_BUDGET, 256, 10_000_000, choices=("auto",))
     patience: int = setting(5, "epochs without a better validation loss before stopping", 1, 10_000)
     distillation: VgaeDistillation = field(default_factory=VgaeDistillation)
     teacher: VgaeScale = field(default_factory=VgaeScale)
@@ -185,7 +186,7 @@ class Gat:
     weight_decay: float = setting(1e-3, "AdamW's weight decay", 0.0, 1.0)
     dropout: float = setting(0.2, "dropout between layers", 0.0, 0.9)
     reading_dropout: float = setting(0.3, READING_DROPOUT, 0.0, 0.7)
-    node_budget: int = setting(2048, "most nodes in a batch", 256, 10_000_000)
+    node_budget: int | str = setting(2048, NODE_BUDGET, 256, 10_000_000, choices=("auto",))
     patience: int = setting(6, "epochs without a better validation loss before stopping", 1, 10_000)
     sampling: str = setting(
         "curriculum-vgae",
@@ -273,6 +274,13 @@ class Trainer:
 
 
 @dataclass
+class BatchSize:
+    safety: float = setting(0.5, "share of the largest batch that fits which is used", 0.05, 1.0)
+    least_steps: int = setting(16, "least steps of the optimiser in an epoch", 1, 1_000_000)
+    memory_limit: int = setting(4000, "memory that the process may use in all, where there is no GPU (MiB)", 100, 10**9)
+
+
+@dataclass
 class Config:
     dataset: Dataset = field(default_factory=Dataset)
     data_root: str = setting("data", "folder that holds the datasets")
@@ -292,6 +300,7 @@ class Config:
     calibration: Calibration = field(default_factory=Calibration)
     evaluation: Evaluation = field(default_factory=Evaluation)
     trainer: Trainer = field(default_factory=Trainer)
+    batch_size: BatchSize = field(default_factory=BatchSize)
 
 
 TEMPLATE = "custom"  # a dataset to copy or to fill in: it can be chosen, and is listed nowhere
@@ -441,11 +450,17 @@ def _type_message(error: OmegaConfBaseException, layer: dict) -> str:
 
 
 def _allowed(metadata) -> str:
+    allowed = [] if metadata["low"] is None else [f"{metadata['low']:g} to {metadata['high']:g}"]
     if metadata["choices"]:
-        return "one of " + ", ".join(metadata["choices"])
-    if metadata["low"] is not None:
-        return f"{metadata['low']:g} to {metadata['high']:g}"
-    return ""
+        allowed.append(", ".join(metadata["choices"]) if allowed else "one of " + ", ".join(metadata["choices"]))
+    return " or ".join(allowed)
+
+
+def _is_allowed(value: Any, metadata) -> bool:
+    if not metadata["choices"] and metadata["low"] is None:
+        return True
+    number = isinstance(value, int | float) and metadata["low"] is not None
+    return value in metadata["choices"] or (number and metadata["low"] <= value <= metadata["high"])
 
 
 def _check_values(config: DictConfig, schema: type, prefix: str) -> None:
@@ -453,8 +468,5 @@ def _check_values(config: DictConfig, schema: type, prefix: str) -> None:
         value, nested = config[entry.name], _nested(schema, entry.name)
         if nested:
             _check_values(value, nested, f"{prefix}{entry.name}.")
-            continue
-        low, high, choices = entry.metadata["low"], entry.metadata["high"], entry.metadata["choices"]
-        outside = (choices and value not in choices) or (low is not None and not low <= value <= high)
-        if outside:
+        elif not _is_allowed(value, entry.metadata):
             raise ConfigError(f"{prefix}{entry.name}: given {value!r}, allowed: {_allowed(entry.metadata)}")

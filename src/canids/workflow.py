@@ -31,6 +31,7 @@ STAGES = {
     "ingest": "canids.frames.ingest",
     "synthesise": "canids.simulate.synthesis",
     "graphs": "canids.graphs.build",
+    "batch_size": "canids.training.size_batches",
     "train_vgae": "canids.training.modes.autoencoder",
     "train_gat": "canids.training.modes.curriculum",
     "distill_vgae": "canids.training.modes.distillation",

@@ -44,6 +44,7 @@ SYNTHESIS_RECORD = SYNTHESISED.replace(".parquet", ".json")
 GRAPHS = artifact(artifacts.GRAPHS)
 PROFILES = artifact(artifacts.PROFILES)
 MODEL = artifact(artifacts.MODEL)
+BATCH_SIZE = artifact(artifacts.BATCH_SIZE)
 EVALUATION = artifact(artifacts.EVALUATION)
 BASELINES = artifact(artifacts.BASELINES)
 EXPLANATIONS = artifact(artifacts.EXPLANATIONS)
@@ -129,6 +130,32 @@ def sampling_settings():
     chosen = CONFIG.models.gat.sampling
     others = [name for name in strategies if not chosen.startswith(name)]
     return training_settings("gat", "student", "distillation", *others)
+
+
+def batch_size(model, scale):
+    """What a training's batches were measured to hold, where the settings do not say it."""
+    if CONFIG.models[model].node_budget == "auto":
+        return [artifact(BATCH_SIZE, model=model, scale=scale)]
+    return []
+
+
+def guides(wildcards):
+    """The models that a training learns from."""
+    if wildcards.scale == "student":
+        return [state_dict(wildcards.model, "teacher")]
+    return sampling_guide() if wildcards.model == "gat" else []
+
+
+def measured_settings(wildcards):
+    """The settings of the training that is measured."""
+    other = "teacher" if wildcards.scale == "student" else "student"
+    return training_settings(wildcards.model, other)
+
+
+def training_memory(model):
+    """MB that a training may take."""
+    measured = CONFIG.models[model].node_budget == "auto"
+    return max(4000, CONFIG.batch_size.memory_limit) if measured else 4000
 
 
 def per_capture(pattern):

@@ -4,6 +4,7 @@
 rule train_gat:
     input:
         stores=FITTING_STORES,
+        batch_size=batch_size("gat", "teacher"),
         vgae=sampling_guide(),
     output:
         **model_files("gat", "teacher"),
@@ -13,7 +14,7 @@ rule train_gat:
         f"{BENCHMARKS}/seed-{{seed}}/train_gat.tsv"
     threads: CONFIG.trainer.devices
     resources:
-        mem_mb=4000,
+        mem_mb=training_memory("gat"),
         runtime=240,
         gpu=CONFIG.trainer.devices,
     params:
@@ -29,6 +30,7 @@ rule train_gat:
 rule distill_gat:
     input:
         stores=FITTING_STORES,
+        batch_size=batch_size("gat", "student"),
         teacher=state_dict("gat", "teacher"),
     output:
         **model_files("gat", "student"),
@@ -38,7 +40,7 @@ rule distill_gat:
         f"{BENCHMARKS}/seed-{{seed}}/distill_gat.tsv"
     threads: CONFIG.trainer.devices
     resources:
-        mem_mb=4000,
+        mem_mb=training_memory("gat"),
         runtime=120,
         gpu=CONFIG.trainer.devices,
     params:

@@ -4,6 +4,7 @@
 rule train_vgae:
     input:
         stores=FITTING_STORES,
+        batch_size=batch_size("vgae", "teacher"),
     output:
         **model_files("vgae", "teacher"),
     log:
@@ -12,7 +13,7 @@ rule train_vgae:
         f"{BENCHMARKS}/seed-{{seed}}/train_vgae.tsv"
     threads: CONFIG.trainer.devices
     resources:
-        mem_mb=4000,
+        mem_mb=training_memory("vgae"),
         runtime=120,
         gpu=CONFIG.trainer.devices,
     params:
@@ -28,6 +29,7 @@ rule train_vgae:
 rule distill_vgae:
     input:
         stores=FITTING_STORES,
+        batch_size=batch_size("vgae", "student"),
         teacher=state_dict("vgae", "teacher"),
     output:
         **model_files("vgae", "student"),
@@ -37,7 +39,7 @@ rule distill_vgae:
         f"{BENCHMARKS}/seed-{{seed}}/distill_vgae.tsv"
     threads: CONFIG.trainer.devices
     resources:
-        mem_mb=4000,
+        mem_mb=training_memory("vgae"),
         runtime=120,
         gpu=CONFIG.trainer.devices,
     params:

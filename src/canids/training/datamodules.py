@@ -82,11 +82,16 @@ class GraphDataModule(lightning.LightningDataModule):
 
     Args:
         train, val: stores. sampler: of the training windows. val_windows: (k,) int64 windows of ``val``.
-        node_budget: most nodes in a batch.
+        node_budget: most nodes in a batch; None as long as it is not known.
     """
 
     def __init__(
-        self, train: GraphStore, val: GraphStore, sampler: Sampler, val_windows: torch.Tensor, node_budget: int
+        self,
+        train: GraphStore,
+        val: GraphStore,
+        sampler: Sampler,
+        val_windows: torch.Tensor,
+        node_budget: int | None = None,
     ) -> None:
         super().__init__()
         self.train, self.val, self.sampler = train, val, sampler
@@ -95,6 +100,9 @@ class GraphDataModule(lightning.LightningDataModule):
     def setup(self, stage: str) -> None:
         device = self.trainer.strategy.root_device
         self.placed = {part: PlacedStore(store, device) for part, store in (("train", self.train), ("val", self.val))}
+
+    def transfer_batch_to_device(self, batch: GraphBatch, device: torch.device, dataloader_idx: int) -> GraphBatch:
+        return batch  # it is there; Lightning would look through all of it at every step
 
     def train_dataloader(self) -> BatchLoader:
         order = self.sampler.order(self.trainer.current_epoch)

@@ -12,9 +12,9 @@ from canids.models.build import build_vgae
 from canids.models.scoring import score_vgae
 from canids.models.vgae import Vgae
 from canids.training.datamodules import GraphDataModule, ShuffleSampler
-from canids.training.fit import Fit, fit
+from canids.training.fit import Fit
 from canids.training.lightning_modules import VgaeModule
-from canids.training.modes.trainer import ModelTrainer
+from canids.training.modes.trainer import ModelTrainer, Prepared
 from canids.training.stores import TrainingStores
 
 LEAST_INPUT_SPREAD = 0.1
@@ -29,14 +29,13 @@ class AutoencoderTrainer(ModelTrainer):
         standardise_inputs(model, stores)
         return model
 
-    def _fit(self, model: Vgae, stores: TrainingStores) -> Fit:
-        return self._fit_module(VgaeModule(model, self.settings, self._epochs, self.seed), stores)
+    def _prepare(self, model: Vgae, stores: TrainingStores) -> Prepared:
+        return self._prepared(VgaeModule(model, self.settings, self._epochs, self.seed), stores)
 
-    def _fit_module(self, module: VgaeModule, stores: TrainingStores) -> Fit:
+    def _prepared(self, module: VgaeModule, stores: TrainingStores) -> Prepared:
         train, select = stores.attack_free()
         sampler = ShuffleSampler(train, self.seed)
-        data = GraphDataModule(stores.train, stores.val, sampler, select, self.settings.node_budget)
-        return fit(module, data, self._epochs, self.settings.patience, self.trainer, run=self._run)
+        return Prepared(module, GraphDataModule(stores.train, stores.val, sampler, select))
 
     def _measure(self, model: Vgae, stores: TrainingStores, result: Fit) -> dict[str, Any]:
         standardise_errors(model, stores)

@@ -13,9 +13,9 @@ from canids.config import needs_vgae
 from canids.graphs.store import GraphStore
 from canids.models.gat import Gat
 from canids.models.scoring import score_gat
-from canids.training.fit import Fit
 from canids.training.lightning_modules import GatModule
 from canids.training.modes.normal import NormalTrainer
+from canids.training.modes.trainer import Prepared
 from canids.training.sampling import CurriculumSampler
 from canids.training.stores import TrainingStores
 
@@ -28,13 +28,13 @@ class CurriculumTrainer(NormalTrainer):
 
     mode = "curriculum"
 
-    def _fit(self, model: Gat, stores: TrainingStores) -> Fit:
+    def _prepare(self, model: Gat, stores: TrainingStores) -> Prepared:
         settings, train = self.settings.curriculum, stores.train
         sampler = CurriculumSampler(train.label, settings, self.seed, self._vgae_score(train))
         module = GatModule(model, self.settings, self._epochs, self.seed)
         guided = needs_vgae(self.settings.sampling)
         callbacks = (DifficultyRefresh(sampler, train, settings.refresh),) if guided else ()
-        return self._fit_module(module, stores, sampler, callbacks)
+        return self._prepared(module, stores, sampler, callbacks)
 
 
 def gat_trainer(

@@ -11,12 +11,12 @@ from canids.models.gat import Gat
 from canids.models.scoring import over_store, score_gat
 from canids.models.vgae import Vgae
 from canids.training.datamodules import ShuffleSampler
-from canids.training.fit import Fit
 from canids.training.lightning_modules import DistilledGatModule, DistilledVgaeModule
-from canids.training.model_folder import load_gat, load_vgae, state_path
+from canids.training.model_folder import load_gat, load_vgae
 from canids.training.modes.autoencoder import AutoencoderTrainer
 from canids.training.modes.normal import NormalTrainer
-from canids.training.stores import TrainingStores, fitting_stores
+from canids.training.modes.trainer import Prepared
+from canids.training.stores import TrainingStores
 
 
 class VgaeDistillationTrainer(AutoencoderTrainer):
@@ -29,10 +29,10 @@ class VgaeDistillationTrainer(AutoencoderTrainer):
         self.teacher = teacher
 
     @property
-    def _inputs(self) -> list[Path]:
-        return [*super()._inputs, state_path(self.teacher)]
+    def _guides(self) -> list[Path]:
+        return [self.teacher]
 
-    def _fit(self, model: Vgae, stores: TrainingStores) -> Fit:
+    def _prepare(self, model: Vgae, stores: TrainingStores) -> Prepared:
         def view(graphs):
             output = teacher(graphs)
             return output.mean, output.nodes
@@ -41,7 +41,7 @@ class VgaeDistillationTrainer(AutoencoderTrainer):
         mean, nodes = over_store(teacher, stores.train, view)
         epochs = self.settings.student.epochs
         module = DistilledVgaeModule(model, self.settings, epochs, self.seed, stores.train, mean, nodes)
-        return self._fit_module(module, stores)
+        return self._prepared(module, stores)
 
 
 class GatDistillationTrainer(NormalTrainer):
@@ -56,10 +56,10 @@ class GatDistillationTrainer(NormalTrainer):
         self.teacher = teacher
 
     @property
-    def _inputs(self) -> list[Path]:
-        return [*fitting_stores(self.graphs), state_path(self.teacher)]
+    def _guides(self) -> list[Path]:
+        return [self.teacher]
 
-    def _fit(self, model: Gat, stores: TrainingStores) -> Fit:
+    def _prepare(self, model: Gat, stores: TrainingStores) -> Prepared:
         logits = score_gat(load_gat(self.teacher), stores.train).logits
         module = DistilledGatModule(model, self.settings, self._epochs, self.seed, logits)
-        return self._fit_module(module, stores, ShuffleSampler(torch.arange(len(stores.train)), self.seed))
+        return self._prepared(module, stores, ShuffleSampler(torch.arange(len(stores.train)), self.seed))

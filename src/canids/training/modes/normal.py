@@ -16,11 +16,11 @@ from canids.models.build import build_gat
 from canids.models.gat import Gat
 from canids.models.scoring import score_gat, score_vgae
 from canids.training.datamodules import GraphDataModule, Sampler, ShuffleSampler
-from canids.training.fit import Fit, fit
+from canids.training.fit import Fit
 from canids.training.lightning_modules import GatModule
 from canids.training.losses import classification_loss
-from canids.training.model_folder import load_vgae, state_path
-from canids.training.modes.trainer import ModelTrainer
+from canids.training.model_folder import load_vgae
+from canids.training.modes.trainer import ModelTrainer, Prepared
 from canids.training.sampling import undersampled
 from canids.training.stores import TrainingStores, require_attacks
 
@@ -51,10 +51,10 @@ class NormalTrainer(ModelTrainer):
         require_attacks(stores, self.graphs)
         return build_gat(self.settings, self.scale)
 
-    def _fit(self, model: Gat, stores: TrainingStores) -> Fit:
+    def _prepare(self, model: Gat, stores: TrainingStores) -> Prepared:
         loss = classification_loss(self.settings, stores.train.label)
         module = GatModule(model, self.settings, self._epochs, self.seed, loss)
-        return self._fit_module(module, stores, ShuffleSampler(self._windows(stores.train), self.seed))
+        return self._prepared(module, stores, ShuffleSampler(self._windows(stores.train), self.seed))
 
     def _windows(self, train: GraphStore) -> torch.Tensor:
         """The training windows of every epoch."""
@@ -67,11 +67,10 @@ class NormalTrainer(ModelTrainer):
         """(w,) how anomalous the VGAE finds the training windows, if the sampling strategy asks it."""
         return score_vgae(load_vgae(self.vgae), train).score if needs_vgae(self.settings.sampling) else None
 
-    def _fit_module(
+    def _prepared(
         self, module: GatModule, stores: TrainingStores, sampler: Sampler, callbacks: tuple[Callback, ...] = ()
-    ) -> Fit:
-        data = GraphDataModule(stores.train, stores.val, sampler, stores.select, self.settings.node_budget)
-        return fit(module, data, self._epochs, self.settings.patience, self.trainer, callbacks, self._run)
+    ) -> Prepared:
+        return Prepared(module, GraphDataModule(stores.train, stores.val, sampler, stores.select), callbacks)
 
     def _measure(self, model: Gat, stores: TrainingStores, result: Fit) -> dict[str, Any]:
         chosen = stores.val.select(stores.select)
@@ -85,6 +84,5 @@ class NormalTrainer(ModelTrainer):
         }  # fmt: skip
 
     @property
-    def _inputs(self) -> list[Path]:
-        asked = [state_path(self.vgae)] if self.vgae else []
-        return [*super()._inputs, *asked]
+    def _guides(self) -> list[Path]:
+        return [self.vgae] if self.vgae else []

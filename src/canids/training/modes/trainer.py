@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import lightning
+from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 from torch import nn
 
+from canids.training.datamodules import GraphDataModule
 from canids.training.distributed import needs_processes, train_in_processes
-from canids.training.fit import Fit
-from canids.training.model_folder import save_model
+from canids.training.fit import Fit, fit
+from canids.training.model_folder import save_model, state_path
+from canids.training.node_budget import budget_files, node_budget
 from canids.training.run import Run, describe_run
 from canids.training.stores import TrainingStores, fitting_stores, open_stores
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is fitted: the module, its data, and what watches."""
+
+    module: lightning.LightningModule
+    data: GraphDataModule
+    callbacks: tuple[Callback, ...] = ()
 
 
 class ModelTrainer(ABC):
@@ -40,10 +53,10 @@ class ModelTrainer(ABC):
         """
         if needs_processes(self.trainer):
             return train_in_processes(self)
-        lightning.seed_everything(self.seed, verbose=False)
-        stores = open_stores(self.graphs)
-        model = self._build(stores)
-        result = self._fit(model, stores)
+        stores, model, prepared = self.prepare()
+        prepared.data.node_budget = node_budget(self.settings, self.trainer, self.out)
+        patience, callbacks = self.settings.patience, prepared.callbacks
+        result = fit(prepared.module, prepared.data, self._epochs, patience, self.trainer, callbacks, self._run)
         if not result.writes:
             return {}
         metrics = {
@@ -58,12 +71,23 @@ class ModelTrainer(ABC):
             self._run.checkpoint.remove()
         return metrics
 
+    def prepare(self) -> tuple[TrainingStores, nn.Module, Prepared]:
+        """The stores, the model, and what is to be fitted; the data module's node budget is not set yet.
+
+        Raises:
+            DatasetError: there are no windows to train or to validate on.
+        """
+        lightning.seed_everything(self.seed, verbose=False)
+        stores = open_stores(self.graphs)
+        model = self._build(stores)
+        return stores, model, self._prepare(model, stores)
+
     @abstractmethod
     def _build(self, stores: TrainingStores) -> nn.Module:
         """The model before its training."""
 
     @abstractmethod
-    def _fit(self, model: nn.Module, stores: TrainingStores) -> Fit: ...
+    def _prepare(self, model: nn.Module, stores: TrainingStores) -> Prepared: ...
 
     @abstractmethod
     def _measure(self, model: nn.Module, stores: TrainingStores, result: Fit) -> dict[str, Any]:
@@ -77,7 +101,13 @@ class ModelTrainer(ABC):
     @property
     def _inputs(self) -> list[Path]:
         """Files that the training reads."""
-        return fitting_stores(self.graphs)
+        models = [state_path(folder) for folder in self._guides]
+        return [*fitting_stores(self.graphs), *models, *budget_files(self.settings, self.out)]
+
+    @property
+    def _guides(self) -> list[Path]:
+        """Folders of the trained models that it learns from."""
+        return []
 
     @property
     def _epochs(self) -> int:

@@ -1,0 +1,29 @@
+# How large the batches of a training may be: measured before it, where models.<model>.node_budget is auto.
+
+
+rule batch_size:
+    input:
+        stores=FITTING_STORES,
+        guides=guides,
+    output:
+        BATCH_SIZE,
+    log:
+        f"{LOGS}/seed-{{seed}}/batch_size-{{model}}-{{scale}}.log",
+    benchmark:
+        f"{BENCHMARKS}/seed-{{seed}}/batch_size-{{model}}-{{scale}}.tsv"
+    wildcard_constraints:
+        model="vgae|gat",
+    threads: 1
+    resources:
+        mem_mb=lambda w: training_memory(w.model),
+        runtime=30,
+        gpu=1,
+    params:
+        settings=measured_settings,
+        trainer=section(CONFIG, "trainer")["trainer"],
+        batch_size=section(CONFIG, "batch_size")["batch_size"],
+        code=CODE["batch_size"],
+    message:
+        "measure the batches of the {wildcards.scale} {wildcards.model}, seed {wildcards.seed}"
+    script:
+        "../scripts/batch_size.py"
