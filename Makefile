@@ -1,9 +1,9 @@
-# Two commands: `make run` (the demo, from nothing to its report) and `make test`.
+# `make run` (the demo, from nothing to its report), `make test`, and `make test-cluster` (the workflow on a real SLURM).
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test lint test-mutations
+.PHONY: run test test-cluster test-mutations lint
 run: $(INSTALLED)
 	$(BIN)/snakemake --profile profiles/workstation
 	$(BIN)/canids table
@@ -13,6 +13,10 @@ test: $(INSTALLED) lint
 
 test-mutations: $(INSTALLED)  # 100,000 damaged log files, about a quarter of an hour
 	CANIDS_MUTATIONS=108000 $(BIN)/pytest tests/unit/test_mutations.py
+
+test-cluster: $(INSTALLED)
+	sh tests/cluster/packages.sh
+	$(BIN)/pytest tests/cluster
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

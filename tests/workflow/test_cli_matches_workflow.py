@@ -1,16 +1,10 @@
 """Each stage by hand gives what its job in the workflow gave."""
 
-import hashlib
-
 import pytest
+from snakemake_runs import digest
 from test_errors import canids
 
 from canids.artifacts import read_json
-
-
-def digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
 
 SMALL = ("simulate.seconds=12", "synthesis.copies=1")
 
