@@ -1,12 +1,15 @@
-"""Where each artifact lies, and how a file comes into being: whole, or not at all."""
+"""Where each artifact lies, and how a file comes into being: whole, or not at all; and whether it is still whole."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import math
 import os
+import re
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +31,45 @@ EXPLANATIONS = "{results}/{dataset}/seed-{seed}/explanations-{scale}"
 SUMMARY = "{results}/{dataset}/summary.csv"
 COMPARISONS = "{results}/{dataset}/comparisons.csv"
 REPORT = "{results}/{dataset}/report.html"
+NAMES = "names"  # the one entry of a safetensors file's metadata, JSON: several would be written in no fixed order
+_CHECKSUM = re.compile(rb"sha256\W{1,9}([0-9a-f]{64})")
 
 
-@contextmanager
+@contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to; on success it is synced and renamed to ``path``, on failure removed."""
+    """A path beside ``path`` to write to; on success it is synced and renamed to ``path``, on failure removed.
+
+    Raises:
+        ArtifactError: the disk is full, the folder may not be written to, or the like.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # The host too: on a cluster, two writers may have the same number on two machines.
+    beside = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         with beside.open("rb+") as written:
             os.fsync(written.fileno())
         beside.chmod(0o666 & ~_umask())
         beside.replace(path)
+    except Exception as error:
+        # Writers wrap what the system said in exceptions of their own, and in words of their own.
+        full = _is_full(path.parent)
+        if not full and not isinstance(error, OSError):
+            raise
+        reason = "No space left on device" if full else error
+        raise ArtifactError(f"{path}: not written ({reason}), nothing is left of it; mend that, start again") from None
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a folder's file system has no room for another block."""
+    with contextlib.suppress(OSError):
+        system = os.statvfs(folder)
+        return system.f_blocks > 0 and system.f_bavail == 0
+    return False
 
 
 def _umask() -> int:
@@ -71,6 +97,60 @@ def read_json(path: Path) -> Any:
         ArtifactError: the file is missing or damaged.
     """
     return _read(path, lambda p: json.loads(p.read_text()))
+
+
+def write_tensors(path: Path, save_file: Callable, tensors: dict[str, Any], **names: Any) -> None:
+    """Write a safetensors file atomically, with a checksum of all its bytes among its names.
+
+    Args:
+        save_file: safetensors' function for the kind of tensors that is given.
+        names: JSON values that are kept with the tensors.
+    """
+    entry = {NAMES: json.dumps({**names, "sha256": "0" * 64})}  # the checksum's place; it counts as zeros
+    with atomic_path(path) as beside:
+        save_file(tensors, beside, metadata=entry)
+        place, _, computed = _checksum(beside)
+        with beside.open("rb+") as file:
+            file.seek(place)
+            file.write(computed.encode())
+
+
+def read_names(path: Path) -> dict[str, Any]:
+    """The names in a safetensors file, once its bytes were found to be those that were written.
+
+    Raises:
+        ArtifactError: they are not.
+        KeyError: the file has no checksum, and is none of ours.
+    """
+    _, written, computed = _checksum(path)
+    if written != computed:
+        raise ArtifactError(
+            f"{path}: damaged, its checksum is {computed[:16]}… and was {written[:16]}…; "
+            f"delete it and run snakemake {path}"
+        )
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    names = json.loads(header["__metadata__"][NAMES])
+    del names["sha256"]
+    return names
+
+
+def _checksum(path: Path) -> tuple[int, str, str]:
+    """Where a safetensors file keeps its checksum (bytes from its start), the checksum there, and that of its bytes.
+
+    Raises:
+        KeyError: it keeps none.
+    """
+    with path.open("rb") as file:
+        length = file.read(8)
+        header = file.read(min(int.from_bytes(length, "little"), 100_000_000))  # safetensors' own limit
+        found = _CHECKSUM.search(header)
+        if found is None:
+            raise KeyError("no checksum")
+        digest = hashlib.sha256(length + header[: found.start(1)] + b"0" * 64 + header[found.end(1) :])
+        while block := file.read(2**20):
+            digest.update(block)
+    return 8 + found.start(1), found[1].decode(), digest.hexdigest()
 
 
 def jsonable(value: Any) -> Any:

@@ -54,6 +54,7 @@ def write_frames(path: Path, frames: Frames, facts: dict[str, Any]) -> None:
             use_dictionary=["arbitration_id", "dlc", "attack_type"],
             use_byte_stream_split=["timestamp"],
             store_schema=True,
+            write_page_checksum=True,
         )
 
 
@@ -66,7 +67,7 @@ def read_frames(path: Path) -> tuple[Frames, dict[str, Any]]:
     if not Path(path).is_file():
         raise ArtifactError(f"{path}: there is no such file; run the ingest stage (snakemake {path})")
     try:
-        table = pq.read_table(path).combine_chunks()
+        table = pq.read_table(path, page_checksum_verification=True).combine_chunks()
         facts = json.loads(table.schema.metadata[FACTS])
         long = [PAYLOAD_FD.name] if PAYLOAD_FD.name in table.column_names else []
         column = {name: table[name].chunk(0) if len(table) else table[name] for name in [*SCHEMA.names, *long]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,11 +11,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from canids.artifacts import atomic_path
+from canids.artifacts import read_names, write_tensors
 from canids.errors import ArtifactError, DatasetError
 from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
 from canids.graphs.splits import ROLES, VALIDATION_ROLES
-from canids.graphs.store import GRAPH_COLUMNS, NAMES, READINGS, GraphStore
+from canids.graphs.store import GRAPH_COLUMNS, READINGS, GraphStore
 from canids.models.gat import Gat
 from canids.models.scoring import GatScores, VgaeScores, score_gat, score_vgae
 from canids.models.vgae import Vgae
@@ -157,9 +156,8 @@ def _quiet_validation(stores: Sequence[GraphStore], columns: dict[str, np.ndarra
 
 def save_states(path: Path, states: FusionStates) -> None:
     """Write fusion states as one safetensors file, atomically."""
-    names = {NAMES: json.dumps({name: getattr(states, name) for name in _NAMES})}
-    with atomic_path(path) as beside:
-        save_file({name: np.ascontiguousarray(getattr(states, name)) for name in _ARRAYS}, beside, metadata=names)
+    arrays = {name: np.ascontiguousarray(getattr(states, name)) for name in _ARRAYS}
+    write_tensors(path, save_file, arrays, **{name: getattr(states, name) for name in _NAMES})
 
 
 def load_states(path: Path) -> FusionStates:
@@ -171,7 +169,7 @@ def load_states(path: Path) -> FusionStates:
     try:
         with safe_open(path, framework="np") as file:
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
-            names = {name: tuple(each) for name, each in json.loads(file.metadata()[NAMES]).items()}
+        names = {name: tuple(each) for name, each in read_names(path).items()}
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not fusion states ({error}); run the fusion_states stage again") from None
     return FusionStates(**arrays, **names)

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from canids.artifacts import atomic_path, write_json
+from canids.artifacts import read_names, write_json, write_tensors
 from canids.errors import ArtifactError
 
 NARROW = 0.15  # an ID is narrow when the MAD of its ln interval is below
@@ -65,8 +65,7 @@ def save_profile(stem: Path, profile: VehicleProfile, vehicle: str, captures: li
     """Write ``<stem>.safetensors`` with the profile's arrays and ``<stem>.json`` for a reader's eyes."""
     arrays = {each.name: np.ascontiguousarray(getattr(profile, each.name)) for each in fields(profile)}
     arrays |= {name: np.asarray([arrays[name]], np.float64).ravel() for name in ("log_duration", "quarantine")}
-    with atomic_path(stem.with_name(f"{stem.name}.safetensors")) as beside:
-        save_file(arrays, beside)
+    write_tensors(stem.with_name(f"{stem.name}.safetensors"), save_file, arrays)
     write_json(
         stem.with_name(f"{stem.name}.json"),
         {
@@ -98,6 +97,7 @@ def load_profile(stem: Path) -> VehicleProfile:
     path = stem.with_name(f"{stem.name}.safetensors")
     try:
         arrays = load_file(path)
+        read_names(path)
         scalars = {name: float(arrays.pop(name)[0]) for name in ("log_duration", "quarantine")}
         return VehicleProfile(**arrays, **scalars)
     except (OSError, SafetensorError, KeyError, TypeError) as error:

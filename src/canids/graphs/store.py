@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,12 +11,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from canids.artifacts import atomic_path
+from canids.artifacts import read_names, write_tensors
 from canids.errors import ArtifactError
 from canids.graphs.readings import EDGE_FEATURES, GRAPH_FEATURES, NODE_FEATURES
 
 READINGS = ("known", "own")
-NAMES = "names"  # the entry of the file's metadata that holds the captures' and attack types' names
 NODE_COLUMNS = tuple(f"{reading}_{name}" for reading in READINGS for name in NODE_FEATURES)
 EDGE_COLUMNS = tuple(f"{reading}_{name}" for reading in READINGS for name in EDGE_FEATURES)
 GRAPH_COLUMNS = tuple(f"{reading}_{name}" for reading in READINGS for name in GRAPH_FEATURES)
@@ -145,22 +143,21 @@ def concatenate(stores: Sequence[GraphStore]) -> GraphStore:
 
 def save_store(path: Path, store: GraphStore) -> None:
     """Write a store as one safetensors file, atomically."""
-    # One entry: safetensors writes several in no fixed order, and equal stores are to be equal files.
-    names = {NAMES: json.dumps({"captures": store.captures, "attack_types": store.attack_types})}
-    with atomic_path(path) as beside:
-        save_file({name: getattr(store, name).contiguous() for name in _TENSORS}, beside, metadata=names)
+    tensors = {name: getattr(store, name).contiguous() for name in _TENSORS}
+    write_tensors(path, save_file, tensors, captures=store.captures, attack_types=store.attack_types)
 
 
 def load_store(path: Path) -> GraphStore:
     """Open a store, its arrays memory-mapped.
 
     Raises:
-        ArtifactError: the file is missing, damaged, or made with other features than this version computes.
+        ArtifactError: the file is missing, damaged (its checksum tells), or made with other features than this
+            version computes.
     """
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in _TENSORS}
-            names = {name: tuple(each) for name, each in json.loads(file.metadata()[NAMES]).items()}
+        names = {name: tuple(each) for name, each in read_names(path).items()}
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not a graph store ({error}); run the graphs stage again") from None
     store = GraphStore(**tensors, **names)

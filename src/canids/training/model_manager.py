@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from canids.artifacts import atomic_path, jsonable
+from canids.artifacts import jsonable, read_names, write_tensors
 from canids.errors import CheckpointError
 
 
@@ -29,8 +29,7 @@ class ModelManager:
         ModelManager.verify_finite(model, path)
         # Copies: safetensors refuses layers that share their weights.
         state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-        with atomic_path(path) as beside:
-            save_file(state, beside)
+        write_tensors(path, save_file, state)
 
     @staticmethod
     def verify_finite(model: nn.Module, path: Path) -> None:
@@ -48,11 +47,13 @@ class ModelManager:
         """Load a state dict into a model.
 
         Raises:
-            CheckpointError: the file is missing or damaged, or belongs to another architecture.
+            CheckpointError: the file is missing or no state dict, or belongs to another architecture.
+            ArtifactError: its bytes are not those that were written.
         """
         try:
             state = load_file(path)
-        except (OSError, SafetensorError) as error:
+            read_names(path)
+        except (OSError, SafetensorError, KeyError) as error:
             raise CheckpointError(f"{path}: not a state dict ({error}); train the model again") from None
         try:
             ModelManager.verify_state_dict_compatible(model, state)
