@@ -481,6 +481,30 @@ def features() -> None:
 
 
 @app.command()
+def status(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Say which stages are done, stale (and why), running, failed or missing, and where their logs lie."""
+    with _clear_errors():
+        from canids.status import job_statuses, status_lines
+
+        for line in status_lines(job_statuses(config_folder.parent / "Snakefile", overrides or [])):
+            typer.echo(line)
+
+
+@app.command()
+def why(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="a file of the results folder")],
+    overrides: Overrides = None,
+    config_folder: ConfigFolder = CONFIG_FOLDER,
+) -> None:
+    """Say what made a file: rule, times, inputs, parameters, digest of the code; and whether it would be made again."""
+    with _clear_errors():
+        from canids.status import explain
+
+        for what, value in explain(config_folder.parent / "Snakefile", overrides or [], target):
+            typer.echo(f"{what:<10} {value}")
+
+
+@app.command()
 def settings() -> None:
     """List every setting with its default, what it may hold, and its meaning."""
     for key, default, allowed, meaning in settings_reference():

@@ -26,6 +26,7 @@ from canids.provenance import code_digest
 
 SETTINGS_VARIABLE = "CANIDS_SETTINGS"
 OVERRIDES_VARIABLE = "CANIDS_OVERRIDES"
+FINISHED = "finished"  # the last line of a stage's log, unless it failed or was killed
 STAGES = {
     "simulate": "canids.simulate.demo",
     "ingest": "canids.frames.ingest",
@@ -123,6 +124,7 @@ def stage(job: Any) -> Iterator[None]:
     logger.addHandler(handler)
     try:
         yield
+        logger.info(FINISHED)
     except CanidsError as error:
         logger.error("%s", error)
         sys.exit(1)
