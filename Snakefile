@@ -14,8 +14,8 @@ wildcard_constraints:
     dataset=DATASET,
     scale="teacher|student",
     seed=r"\d+",
-    scenario="|".join(SCENARIOS),
-    capture="|".join(CAPTURE_NAMES),
+    scenario="[^/]+",
+    capture="[^/]+",
     number=r"\d+",
 
 

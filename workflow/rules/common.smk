@@ -2,6 +2,8 @@ import re
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
 from canids import artifacts
 from canids.catalogue import captures_of
 from canids.config import needs_vgae, section
@@ -22,8 +24,6 @@ except CanidsError as error:
 CONFIG, CODE = SETTINGS.config, SETTINGS.code
 RESULTS, DATASET = CONFIG.results, CONFIG.dataset.name
 SEEDS, SCALES = list(CONFIG.seeds), ["teacher", "student"]
-SCENARIOS = sorted({re.escape(c.scenario) for c in CAPTURES.values()})
-CAPTURE_NAMES = sorted({re.escape(c.name) for c in CAPTURES.values()})
 TEST_SCENARIOS = [
     s for s in CONFIG.dataset.test if any(c.scenario == s for c in CAPTURES.values())
 ]
@@ -60,7 +60,10 @@ STATES = f"{FUSION}/states.safetensors"
 
 
 def capture_of(wildcards):
-    return CAPTURES[f"{wildcards.scenario}/{wildcards.capture}"]
+    key = f"{wildcards.scenario}/{wildcards.capture}"
+    if key not in CAPTURES:
+        raise WorkflowError(f"{key}: the dataset {DATASET} has no such capture")
+    return CAPTURES[key]
 
 
 def source_of(wildcards):
