@@ -1,40 +1,91 @@
-"""What is run again after what: inputs, outputs and params are exact."""
+"""What is run again after what: the tables of docs/reliability.md, row by row, and what they rest on."""
+
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
 
 import pytest
+from snakemake_runs import REPOSITORY
+
+from canids import provenance
+from canids.status import DONE, job_statuses
+
+PAGE = (REPOSITORY / "docs" / "reliability.md").read_text()
+ROWS = re.findall(r"^\| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
+FROM = {name.removeprefix("from "): jobs for name, jobs in ROWS if name.startswith("from `")}
+SETTINGS = [(name.strip("`"), jobs) for name, jobs in ROWS if "=" in name and name.startswith("`")]
+CODE = [(name.strip("`"), jobs) for name, jobs in ROWS if name.startswith("`src/")]
+STUDENT = {"fusion_states": 1, "train_fusion": 1, "evaluate_scale": 1, "explain": 1, "summary": 1, "report": 1}
+BOTH = {"fusion_states": 2, "train_fusion": 2, "evaluate_scale": 2, "explain": 1, "summary": 1, "report": 1}
+TRAINING = {"train_vgae": 1, "train_gat": 1, "distill_vgae": 1, "distill_gat": 1}
+
+
+def jobs_of(row: str) -> Counter:
+    """What a row says, as counts: nothing, or what the page's first table has behind the stages that it names."""
+    jobs = Counter()
+    for stage in re.findall(r"`\w+`", row):
+        pairs = (each.split() for each in FROM[stage].split(", "))
+        jobs |= Counter({rule: int(count) for count, rule in pairs})
+    return jobs
+
+
+@pytest.fixture
+def reruns(demo, monkeypatch):
+    """The jobs that would run in the demo's folder with other settings, or other code, by rule."""
+    monkeypatch.chdir(demo.folder)
+
+    def plan(*settings: str) -> Counter:
+        statuses = job_statuses(REPOSITORY / "Snakefile", [*demo.settings.split(), *settings])
+        return Counter(each.rule for each in statuses if each.state != DONE)
+
+    return plan
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory) -> Path:
+    """A copy of the package, to edit."""
+    folder = tmp_path_factory.mktemp("code") / "canids"
+    return shutil.copytree(provenance.PACKAGE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def test_the_page_has_its_tables():
+    assert len(SETTINGS) > 20
+    assert len(CODE) > 10
 
 
 def test_after_a_full_run_there_is_nothing_to_do(demo):
     assert demo.planned() == {}
 
 
-def test_number_of_cores_reruns_nothing(demo):
-    assert demo.planned("--cores", "1") == {}
-
-
-STUDENT = {"fusion_states": 1, "train_fusion": 1, "evaluate_scale": 1, "explain": 1, "summary": 1, "report": 1}
-BOTH = {"fusion_states": 2, "train_fusion": 2, "evaluate_scale": 2, "explain": 1, "summary": 1, "report": 1}
-TRAINING = {"train_vgae": 1, "train_gat": 1, "distill_vgae": 1, "distill_gat": 1}
-
-
 @pytest.mark.parametrize(
-    ("setting", "jobs"),
-    [
-        ("models.gat.student.epochs=5", {"distill_gat": 1, **STUDENT}),
-        ("models.gat.distillation.temperature=2", {"distill_gat": 1, **STUDENT}),
-        ("models.vgae.student.latent=6", {"distill_vgae": 1, **STUDENT}),
-        ("models.gat.curriculum.refresh=2", {"train_gat": 1, "distill_gat": 1, **BOTH}),
-        ("models.gat.focal.gamma=1", {}),
-        ("models.gat.sampling=focal", {"train_gat": 1, "distill_gat": 1, **BOTH}),
-        ("models.vgae.beta=0.02", {**TRAINING, **BOTH}),
-        ("models.gat.node_budget=auto", {"batch_size": 2, "train_gat": 1, "distill_gat": 1, **BOTH}),
-        ("batch_size.safety=0.4", {}),
-        ("fusion.gamma=0.8", {"train_fusion": 2, "evaluate_scale": 2, "explain": 1, "summary": 1, "report": 1}),
-        ("evaluation.tolerance=0.01", {"evaluate_scale": 2, "baselines": 1, "explain": 1, "summary": 1, "report": 1}),
-        ("graph.block=20", {"graphs": 1, "baselines": 1, **TRAINING, **BOTH}),
-    ],
+    "arguments", [("--cores", "1"), ("--resources", "gpu=1"), ("--set-resources", "train_gat:mem_mb=9000")]
 )
-def test_a_changed_setting_reruns_the_stages_that_read_it_and_what_depends_on_them(demo, setting, jobs):
-    assert demo.planned(settings=setting) == jobs
+def test_where_and_how_jobs_run_reruns_nothing(demo, arguments):
+    assert demo.planned(*arguments) == {}
+
+
+@pytest.mark.parametrize(("setting", "jobs"), SETTINGS)
+def test_a_changed_setting_reruns_the_stages_that_read_it_and_what_depends_on_them(reruns, setting, jobs):
+    assert reruns(setting) == jobs_of(jobs)
+
+
+@pytest.mark.parametrize(("module", "jobs"), CODE)
+def test_changed_code_reruns_the_stages_that_import_it_and_what_depends_on_them(
+    reruns, package, monkeypatch, module, jobs
+):
+    monkeypatch.setattr(provenance, "PACKAGE", package)
+    path = package / Path(module).relative_to("src/canids")
+    before = path.read_text()
+    path.write_text(before + "\n# edited\n")
+    try:
+        assert reruns() == jobs_of(jobs)
+    finally:
+        path.write_text(before)
+
+
+def test_a_dry_run_lists_what_the_tables_say(demo):
+    assert demo.planned(settings="models.gat.student.epochs=5") == {"distill_gat": 1, **STUDENT}
 
 
 @pytest.mark.parametrize(
