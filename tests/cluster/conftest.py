@@ -16,7 +16,7 @@ from snakemake_runs import Workflow
 SMALL = (
     "dataset.captures=[train_01*,train_02*/DoS*,train_02*/fuzzing*,test_01*,test_06*] simulate.seconds=12 "
     "synthesis.copies=1 trainer.accelerator=cpu fusion.steps=100 fusion.selection_interval=50 "
-    "models.vgae.teacher.hidden=8 models.vgae.teacher.epochs=12 models.vgae.patience=12 "
+    "models.vgae.teacher.hidden=8 models.vgae.teacher.epochs=40 models.vgae.patience=40 "
     "models.vgae.student.epochs=2 models.gat.teacher.hidden=8 models.gat.teacher.epochs=2 models.gat.student.epochs=2"
 )
 # What a site without accounting and with two cores says, and a test that does not want to wait.

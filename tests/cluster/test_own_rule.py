@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -15,7 +17,10 @@ STORE = "results/demo/graphs/train.safetensors"
 
 @pytest.fixture(scope="module")
 def edited(finished, slurm, tmp_path_factory):
-    """A training job waits; settings, code and a log file are edited; the job runs. What it left, and its jobs."""
+    """A training job waits; settings, code and a log file are edited; the job runs.
+
+    What it left, its jobs, and what ``canids status`` said while it waited.
+    """
     folder = tmp_path_factory.mktemp("edited")
     for name in ("Snakefile", "workflow", "config", "profiles", "src"):
         source = REPOSITORY / name
@@ -29,6 +34,9 @@ def edited(finished, slurm, tmp_path_factory):
     process = workflow.start(VGAE)
     try:
         slurm.wait_for_job("train_vgae", "PENDING", after=last)
+        status = [sys.executable, "-c", "from canids.cli import main; main()", "status", *workflow.settings.split()]
+        status += ["--config-folder", str(folder / "config")]
+        told = subprocess.run(status, cwd=workflow.folder, capture_output=True, text=True, check=False).stdout
         (folder / "config" / "models" / "vgae.yaml").write_text("lr: 0.5\n")
         for module in ("frames/ingest.py", "graphs/build.py", "training/modes/autoencoder.py"):
             with (folder / "src" / "canids" / module).open("a") as file:
@@ -41,11 +49,17 @@ def edited(finished, slurm, tmp_path_factory):
         run("scontrol", "update", f"NodeName={node}", "State=RESUME")
         process.kill()
         patch.undo()
-    return workflow, [job for job in slurm.jobs() if job.number > last]
+    return workflow, [job for job in slurm.jobs() if job.number > last], told
 
 
 def test_the_waiting_job_ran_and_no_other(edited):
     assert [(job.rule, job.state) for job in edited[1]] == [("train_vgae", "COMPLETED")]
+
+
+def test_status_shows_the_waiting_job_as_queued_with_its_number(edited):
+    line = next(line for line in edited[2].splitlines() if line.split()[1] == "train_vgae")
+    assert line.startswith("queued")
+    assert line.endswith(f"SLURM job {edited[1][0].number}")
 
 
 @pytest.mark.parametrize("path", [RECORD, STORE])

@@ -49,4 +49,4 @@ def test_everything_is_there_and_nothing_half_written(finished):
 
 def test_jobs_computed_with_the_settings_of_the_start(finished):
     folder = finished.workflow.results("demo", "seed-1", "vgae-teacher")
-    assert "epochs: 12" in (folder / "config.yaml").read_text()
+    assert "epochs: 40" in (folder / "config.yaml").read_text()

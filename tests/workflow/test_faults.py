@@ -143,18 +143,19 @@ def truncate(path):
         file.truncate(path.stat().st_size - 100)
 
 
-@pytest.mark.parametrize("harm", [flip, truncate])
 @pytest.mark.parametrize(
-    ("artifact", "command"),
+    ("artifact", "harm", "command"),
     [
-        (FRAMES, ("graphs",)),
-        ("results/demo/graphs/train.safetensors", ("train", "vgae")),
-        ("results/demo/seed-1/gat-student/model.safetensors", ("fusion-states",)),
-        ("results/demo/seed-1/fusion-student/states.safetensors", ("evaluate",)),
+        (FRAMES, flip, ("graphs",)),
+        (FRAMES, truncate, ("graphs",)),
+        ("results/demo/graphs/train.safetensors", flip, ("train", "vgae")),
+        ("results/demo/seed-1/gat-student/model.safetensors", flip, ("fusion-states",)),
+        ("results/demo/seed-1/fusion-student/states.safetensors", flip, ("evaluate",)),
+        ("results/demo/seed-1/fusion-student/states.safetensors", truncate, ("evaluate",)),
     ],
 )
 def test_a_damaged_file_is_named_by_the_stage_that_reads_it_with_how_to_make_it_again(
-    demo_copy, harm, artifact, command
+    demo_copy, artifact, harm, command
 ):
     harm(demo_copy.folder / artifact)
     done = canids(*command, folder=demo_copy.folder)

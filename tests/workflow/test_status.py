@@ -3,20 +3,26 @@
 import shutil
 
 import pytest
+from snakemake_runs import REPOSITORY
 from test_errors import LOG, canids
 from test_faults import wait_for
+from typer.testing import CliRunner
+
+from canids.cli import app
 
 VGAE = "results/demo/seed-1/vgae-teacher/model.safetensors"
 FRAMES = "results/demo/frames/test_06_masquerade/masquerade-alpha.parquet"
 
 
 @pytest.fixture
-def told(demo):
-    """What a command says of a demo's folder with the demo's settings, and more."""
+def told(demo, monkeypatch):
+    """The lines that a command says of a demo's folder, asked with the demo's settings and more."""
 
     def tell(command, *arguments, folder=demo.folder):
-        done = canids(command, *arguments, *demo.settings.split(), folder=folder)
-        assert done.returncode == 0, done.stderr
+        monkeypatch.chdir(folder)
+        words = [command, *arguments, *demo.settings.split(), "--config-folder", str(REPOSITORY / "config")]
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
         return done.stdout.splitlines()
 
     return tell
@@ -26,8 +32,8 @@ def test_after_a_full_run_every_stage_is_done(told):
     assert {line.split()[0] for line in told("status")} == {"done"}
 
 
-def test_a_changed_setting_makes_its_stage_stale_and_names_old_and_new_value(demo):
-    lines = canids("status", *demo.settings.split(), "fusion.gamma=0.8", folder=demo.folder).stdout.splitlines()
+def test_a_changed_setting_makes_its_stage_stale_and_names_old_and_new_value(told):
+    lines = told("status", "fusion.gamma=0.8")
     stale = [line.split() for line in lines if line.startswith("stale")]
     assert {words[1] for words in stale} == {"train_fusion", "evaluate_scale", "report"}
     assert any("gamma: 0.9 → 0.8" in line for line in lines)
