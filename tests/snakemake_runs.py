@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
+VGAE = "results/demo/seed-1/vgae-teacher/model.safetensors"  # what the tests of faults train
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from slurm import Job, Slurm, missing_programs
-from snakemake_runs import Workflow
+from snakemake_runs import VGAE, Workflow
 
 # As small as the demo can be made; the VGAE trains for some seconds, so that it can be disturbed.
 SMALL = (
@@ -24,7 +24,6 @@ HERE = (
     "--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2",
     "--latency-wait", "5", "--cores", "2",
 )  # fmt: skip
-VGAE = "results/demo/seed-1/vgae-teacher/model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,12 @@ def finished(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def without_vgae(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """A copy of the finished run, less its teacher VGAE."""
-    folder = tmp_path_factory.mktemp("disturbed") / "run"
-    return copy_without_vgae(finished, folder)
+def without_vgae(finished: Run) -> Callable[[Path], Workflow]:
+    """Copies the finished run into a folder, less its teacher VGAE."""
 
+    def copy(folder: Path) -> Workflow:
+        shutil.copytree(finished.workflow.folder, folder, copy_function=shutil.copy2)
+        shutil.rmtree((folder / VGAE).parent)
+        return replace(finished.workflow, folder=folder)
 
-def copy_without_vgae(finished: Run, folder: Path) -> Workflow:
-    shutil.copytree(finished.workflow.folder, folder, copy_function=shutil.copy2)
-    shutil.rmtree((folder / VGAE).parent)
-    return replace(finished.workflow, folder=folder)
+    return copy

@@ -7,16 +7,15 @@ import sys
 from dataclasses import replace
 
 import pytest
-from conftest import VGAE, copy_without_vgae
 from slurm import run
-from snakemake_runs import REPOSITORY, digest
+from snakemake_runs import REPOSITORY, VGAE, digest
 
 RECORD = "results/demo/frames/test_06_masquerade/masquerade-alpha.json"
 STORE = "results/demo/graphs/train.safetensors"
 
 
 @pytest.fixture(scope="module")
-def edited(finished, slurm, tmp_path_factory):
+def edited(without_vgae, slurm, tmp_path_factory):
     """A training job waits; settings, code and a log file are edited; the job runs.
 
     What it left, its jobs, and what ``canids status`` said while it waited.
@@ -25,7 +24,7 @@ def edited(finished, slurm, tmp_path_factory):
     for name in ("Snakefile", "workflow", "config", "profiles", "src"):
         source = REPOSITORY / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
-    workflow = replace(copy_without_vgae(finished, folder / "run"), source=folder)
+    workflow = replace(without_vgae(folder / "run"), source=folder)
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", os.pathsep.join([str(folder / "src"), os.environ.get("PYTHONPATH", "")]))
     last = slurm.jobs()[-1].number

@@ -10,10 +10,9 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from snakemake_runs import digest
+from snakemake_runs import VGAE, digest
 from test_errors import canids
 
-VGAE = "results/demo/seed-1/vgae-teacher/model.safetensors"
 FRAMES = "results/demo/frames/test_06_masquerade/masquerade-alpha.parquet"
 LOG = "results/demo/logs/seed-1/train_vgae.log"
 

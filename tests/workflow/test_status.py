@@ -3,14 +3,13 @@
 import shutil
 
 import pytest
-from snakemake_runs import REPOSITORY
+from snakemake_runs import REPOSITORY, VGAE
 from test_errors import LOG, canids
 from test_faults import wait_for
 from typer.testing import CliRunner
 
 from canids.cli import app
 
-VGAE = "results/demo/seed-1/vgae-teacher/model.safetensors"
 FRAMES = "results/demo/frames/test_06_masquerade/masquerade-alpha.parquet"
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import VGAE
 from slurm import run
-from snakemake_runs import digest
+from snakemake_runs import VGAE, digest
 
 LOG = "results/demo/logs/seed-1/train_vgae.log"
 
@@ -37,9 +36,9 @@ def wait_for(condition, what, timeout=120):
 
 
 @pytest.fixture(scope="module")
-def disturbed(slurm, without_vgae):
+def disturbed(slurm, without_vgae, tmp_path_factory):
     """One run with a fault in each attempt, then snakemake killed: the jobs, and what lay there after each."""
-    workflow, jobs, left = without_vgae, [], []
+    workflow, jobs, left = without_vgae(tmp_path_factory.mktemp("disturbed") / "run"), [], []
     log, model = workflow.folder / LOG, workflow.folder / VGAE
     last = slurm.jobs()[-1].number
     process = workflow.start(
