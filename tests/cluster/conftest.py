@@ -37,6 +37,7 @@ class Run:
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Slurm]:
+    os.environ["PATH"] += os.pathsep + "/usr/sbin"
     missing = missing_programs()
     if missing or os.geteuid() != 0:
         pytest.exit(f"the cluster tests need root and {', '.join(missing) or 'no more'}: make test-cluster", 2)

@@ -1,5 +1,6 @@
 """A training job on SLURM meets one fault after the other, and the model comes out as if there had been none."""
 
+import contextlib
 import os
 import re
 import signal
@@ -35,6 +36,13 @@ def wait_for(condition, what, timeout=120):
     return found
 
 
+def text_of(log):
+    """What a log holds; nothing while it is not there."""
+    with contextlib.suppress(FileNotFoundError):
+        return log.read_text()
+    return ""
+
+
 @pytest.fixture(scope="module")
 def disturbed(slurm, without_vgae, tmp_path_factory):
     """One run with a fault in each attempt, then snakemake killed: the jobs, and what lay there after each."""
@@ -50,7 +58,7 @@ def disturbed(slurm, without_vgae, tmp_path_factory):
         """The next attempt, once it has trained for an epoch more."""
         log.unlink(missing_ok=True)
         job = slurm.wait_for_job("train_vgae", "RUNNING", after=jobs[-1].number if jobs else last)
-        wait_for(lambda: log.exists() and re.search(r"epoch \d+: ", log.read_text()), "an epoch")
+        wait_for(lambda: re.search(r"epoch \d+: ", text_of(log)), "an epoch")
         return job
 
     def ended(job):
