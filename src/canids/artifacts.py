@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import math
@@ -47,6 +48,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
         yield beside
         with beside.open("rb+") as written:
             os.fsync(written.fileno())
@@ -62,6 +64,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what a writer of ``path`` on this machine left beside it when it was killed."""
+    for beside in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(socket.gethostname())}-*.part"):
+        try:
+            os.kill(int(beside.stem.rpartition("-")[2]), 0)
+        except ProcessLookupError:
+            beside.unlink(missing_ok=True)
+        except PermissionError:
+            continue  # it writes still, for someone else
 
 
 def _is_full(folder: Path) -> bool:

@@ -9,7 +9,9 @@ import pytest
 GPU_STAGES = {
     "train_vgae": 1, "distill_vgae": 1, "train_gat": 1, "distill_gat": 1, "fusion_states": 2, "train_fusion": 2,
 }  # fmt: skip
-CPU_STAGES = {"simulate": 1, "graphs": 1, "evaluate_scale": 2, "report": 1}
+CPU_STAGES = {
+    "simulate": 1, "graphs": 1, "baselines": 1, "evaluate_scale": 2, "explain": 1, "summary": 1, "report": 1,
+}  # fmt: skip
 GROUPS = {"small-ingest": 1, "small-synthesis": 1}
 
 

@@ -1,5 +1,9 @@
 """Files that come into being whole or not at all, and that tell when they are no longer what was written."""
 
+import os
+import socket
+import subprocess
+
 import numpy as np
 import pytest
 from makers import periodic
@@ -66,3 +70,12 @@ def test_a_file_that_cannot_be_written_is_named_with_the_reason(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtifactError, match=r"file/a\.json: not written .*nothing is left of it"):
         write_json(tmp_path / "file" / "a.json", {})
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path):
+    killed = subprocess.Popen(["true"])
+    killed.wait()
+    for number in (killed.pid, os.getppid()):
+        (tmp_path / f".a.json.{socket.gethostname()}-{number}.part").write_text("{")
+    write_json(tmp_path / "a.json", {})
+    assert [path.name for path in tmp_path.glob(".*")] == [f".a.json.{socket.gethostname()}-{os.getppid()}.part"]

@@ -199,6 +199,7 @@ def test_a_file_from_the_future_stops_the_stage_that_reads_it_until_it_is_touche
     log = demo_copy.folder / "data" / "demo" / "test_06_masquerade" / "masquerade-alpha.csv"
     ahead = time.time() + 3600
     os.utime(log, (ahead, ahead))
+    (demo_copy.folder / FRAMES).unlink()
     failed = demo_copy.snakemake(FRAMES)
     assert failed.returncode == 1
     assert "masquerade-alpha.csv" in failed.stdout + failed.stderr

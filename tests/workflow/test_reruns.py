@@ -101,6 +101,7 @@ def test_forced_fusion_reruns_fusion_evaluation_and_report(demo):
     assert demo.planned("--forcerun", "train_fusion") == {
         "train_fusion": 2,
         "evaluate_scale": 2,
+        "explain": 1,
         "summary": 1,
         "report": 1,
     }
