@@ -34,7 +34,7 @@ def test_after_a_full_run_every_stage_is_done(told):
 def test_a_changed_setting_makes_its_stage_stale_and_names_old_and_new_value(told):
     lines = told("status", "fusion.gamma=0.8")
     stale = [line.split() for line in lines if line.startswith("stale")]
-    assert {words[1] for words in stale} == {"train_fusion", "evaluate_scale", "report"}
+    assert {words[1] for words in stale} == {"train_fusion", "evaluate_scale", "explain", "summary", "report"}
     assert any("gamma: 0.9 → 0.8" in line for line in lines)
 
 
