@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from canids.errors import CheckpointError
+from canids.graphs.batches import NODE_INPUTS
 from canids.models.build import build_gat
 from canids.training.model_folder import load_gat, read_model_config, save_model
 from canids.training.model_manager import ModelManager
@@ -230,7 +231,9 @@ class TestFolder:
 
     def test_a_configuration_of_another_size_is_refused_naming_the_first_tensor(self, tmp_path):
         self.save(tmp_path, build_gat(config("models.gat.student.hidden=5").models.gat, "student"))
-        assert "encoder.project.weight has shape (10, 59), not (4, 59)" in refusal(load_gat, tmp_path)
+        assert f"encoder.project.weight has shape (10, {NODE_INPUTS}), not (4, {NODE_INPUTS})" in refusal(
+            load_gat, tmp_path
+        )
 
     def test_of_weights_that_are_not_finite_nothing_is_written(self, tmp_path):
         model = self.student()
