@@ -4,14 +4,17 @@
 #   snakemake --profile profiles/workstation --config dataset=hcrl_sa         another dataset
 #   snakemake ... --config set="models.gat.dropout=0.1 fusion.gamma=0.8"      any other setting
 #
-# Targets: all (default), train, evaluate, report.
+#   snakemake ... sweep --config experiment=sampling                        an experiment of config/experiments
+#
+# Targets: all (default), train, evaluate, report, sweep, ablation.
 
 
 include: "workflow/rules/common.smk"
 
 
 wildcard_constraints:
-    dataset=DATASET,
+    dataset=any_of(VARIANTS),
+    experiment="[^/]+",
     scale="teacher|student",
     seed=r"\d+",
     scenario="[^/]+",
@@ -31,12 +34,15 @@ include: "workflow/rules/baselines.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/summary.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/experiment.smk"
 
 
 localrules:
     all,
     train,
     evaluate,
+    sweep,
+    ablation,
 
 
 rule all:
@@ -68,3 +74,17 @@ rule evaluate:
         SUMMARY,
     message:
         "every model is evaluated"
+
+
+rule sweep:
+    input:
+        experiment_summaries(),
+    message:
+        "the experiment is complete"
+
+
+rule ablation:
+    input:
+        experiment_summaries(),
+    message:
+        "the ablation is complete"

@@ -32,6 +32,9 @@ EXPLANATIONS = "{results}/{dataset}/seed-{seed}/explanations-{scale}"
 SUMMARY = "{results}/{dataset}/summary.csv"
 COMPARISONS = "{results}/{dataset}/comparisons.csv"
 REPORT = "{results}/{dataset}/report.html"
+# In the paths above, an experiment's variant takes the place of its dataset.
+EXPERIMENT_VARIANT = "{dataset}/experiments/{experiment}/{variant}"
+EXPERIMENT_SUMMARY = "{results}/{dataset}/experiments/{experiment}/summary.csv"
 NAMES = "names"  # the one entry of a safetensors file's metadata, JSON: several would be written in no fixed order
 _CHECKSUM = re.compile(rb"sha256\W{1,9}([0-9a-f]{64})")
 

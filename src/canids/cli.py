@@ -473,6 +473,25 @@ def table(
 
 
 @app.command()
+def plan(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[TARGET] [KEY=VALUE]...", help="what to make (all), and settings")
+    ] = None,
+    config_folder: ConfigFolder = CONFIG_FOLDER,
+) -> None:
+    """Say what snakemake would run for a target, how long such jobs took before, and how many GPU hours that makes."""
+    with _clear_errors():
+        from canids.plan import plan_lines, planned_jobs
+
+        overrides = [word for word in words or [] if "=" in word]
+        targets = [word for word in words or [] if "=" not in word] or ["all"]
+        if len(targets) > 1:
+            raise CanidsError(f"name one target, as in: canids plan sweep experiment=seeds; given {', '.join(targets)}")
+        for line in plan_lines(planned_jobs(config_folder.parent / "Snakefile", overrides, targets[0])):
+            typer.echo(line)
+
+
+@app.command()
 def features() -> None:
     """Describe every feature of nodes, edges and windows, as a page of Markdown."""
     from canids.graphs.features import feature_table

@@ -106,6 +106,7 @@ class Graph:
     warmup: int = setting(
         25, "windows that a capture's own profile is first fitted on; again at each doubling", 4, 100_000
     )
+    quarantine: bool = setting(True, "keep windows that do not fit a capture's own profile out of it as it grows")
     block: int = setting(25, "windows in a block of the train/validation split", 4, 100_000)
     validation_share: float = setting(0.3, "share of the training captures' blocks that validate", 0.05, 0.6)
     split_seed: int = setting(0, "seed of the choice of blocks", 0, 2**31)
@@ -114,6 +115,14 @@ class Graph:
         "what gives way where a capture to test on is one recording with one to train on: the test or the training",
         choices=("exclude_test", "exclude_training"),
     )
+    leave_out: list[str] = setting(
+        list,
+        "what an ablation takes from the features (their columns are 0): a reading, all z scores, a channel",
+        choices=(
+            "known", "own", "z",
+            "share", "interval", "fast", "repeat", "flips", "bits", "transition", "unseen", "silence",
+        ),
+    )  # fmt: skip
 
 
 @dataclass
@@ -286,6 +295,7 @@ class Config:
     data_root: str = setting("data", "folder that holds the datasets")
     results: str = setting("results", "folder that receives every artifact")
     seeds: list[int] = setting(lambda: [1], "training seeds")
+    experiment: str | None = setting(None, "experiment that the target sweep makes, a file of config/experiments")
     strict: bool = setting(False, "stop at a line that cannot be read instead of counting it")
     training_data: str = setting(
         "both",
@@ -342,11 +352,8 @@ def load_config(config_folder: Path, overrides: Sequence[str] = ()) -> DictConfi
     ]
     config = OmegaConf.structured(Config)
     for each in layers:
-        _check_keys(each, Config, "")
         try:
-            config = OmegaConf.merge(config, each)
-        except OmegaConfBaseException as error:
-            raise ConfigError(_type_message(error, each)) from None
+            config = _merged(config, each, Config)
         except TypeError as error:  # a list where a mapping belongs, or the reverse
             raise ConfigError(f"{' '.join(overrides)}: cannot be merged: {error}") from None
     try:
@@ -366,6 +373,24 @@ def load_config(config_folder: Path, overrides: Sequence[str] = ()) -> DictConfi
         raise ConfigError(
             f"graph.block: given {graph.block}, allowed: more than window / stride ({reach}), or guards leave no block"
         )
+    OmegaConf.set_readonly(config, True)
+    return config
+
+
+def load_schema(path: Path, schema: type) -> DictConfig:
+    """A YAML file by a structured schema of its own: read-only, and checked like the configuration.
+
+    Raises:
+        ConfigError: the file is missing or no YAML, a key is unknown, or a value has the wrong type or is out of range.
+    """
+    content = _read_yaml(path)
+    try:
+        config = _merged(OmegaConf.structured(schema), content, schema)
+        _check_values(config, schema, "")
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    except TypeError as error:
+        raise ConfigError(f"{path}: cannot be merged: {error}") from None
     OmegaConf.set_readonly(config, True)
     return config
 
@@ -391,13 +416,24 @@ def _plain(value: Any) -> Any:
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a mapping that names a key twice, of which YAML's own reading keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        names = [key.value for key, _ in node.value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice!r} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict:
     if not path.is_file():
         raise ConfigError(
             f"{path}: there is no such file; run from the repository's top folder, or name --config-folder"
         )
     try:
-        content = yaml.safe_load(path.read_text()) or {}
+        content = yaml.load(path.read_text(), _UniqueKeys) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
@@ -420,6 +456,14 @@ def _nested(schema: type, name: str) -> type | None:
     return None
 
 
+def _merged(config: DictConfig, layer: dict, schema: type) -> DictConfig:
+    _check_keys(layer, schema, "")
+    try:
+        return OmegaConf.merge(config, layer)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_type_message(error, layer, schema)) from None
+
+
 def _check_keys(layer: dict, schema: type, prefix: str) -> None:
     names = [entry.name for entry in dataclasses.fields(schema)]
     for key, value in layer.items():
@@ -436,10 +480,10 @@ def _check_keys(layer: dict, schema: type, prefix: str) -> None:
             _check_keys(value, nested, f"{prefix}{key}.")
 
 
-def _type_message(error: OmegaConfBaseException, layer: dict) -> str:
+def _type_message(error: OmegaConfBaseException, layer: dict, schema: type) -> str:
     key = error.full_key or "?"
     given = OmegaConf.select(OmegaConf.create(layer), key) if error.full_key else None
-    schema, entry = Config, None
+    entry = None
     for name in key.split("[")[0].split("."):
         entry = next(e for e in dataclasses.fields(schema) if e.name == name)
         schema = _nested(schema, name)
@@ -457,6 +501,8 @@ def _allowed(metadata) -> str:
 
 
 def _is_allowed(value: Any, metadata) -> bool:
+    if OmegaConf.is_list(value):
+        return all(_is_allowed(each, metadata) for each in value)
     if not metadata["choices"] and metadata["low"] is None:
         return True
     number = isinstance(value, int | float) and metadata["low"] is not None

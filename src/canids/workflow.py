@@ -11,22 +11,25 @@ import shlex
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from canids import artifacts
 from canids.artifacts import write_json
 from canids.config import load_config
 from canids.errors import CanidsError, ConfigError
+from canids.experiments import load_experiment, variants_of
 from canids.progress import log_to_console
 from canids.provenance import code_digest
 
 SETTINGS_VARIABLE = "CANIDS_SETTINGS"
 OVERRIDES_VARIABLE = "CANIDS_OVERRIDES"
 FINISHED = "finished"  # the last line of a stage's log, unless it failed or was killed
+ABLATION = "ablation"  # an experiment that is a target by its name
 STAGES = {
     "simulate": "canids.simulate.demo",
     "ingest": "canids.frames.ingest",
@@ -44,19 +47,28 @@ STAGES = {
     "explain": "canids.evaluation.explain",
     "summary": "canids.evaluation.summary",
     "report": "canids.report.write",
+    "experiment": "canids.evaluation.experiment_summary",
 }
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The resolved configuration, what was overridden, and the digest of each stage's code."""
+    """The resolved configuration, what was overridden, the digest of each stage's code, and what is to be swept.
+
+    Attributes:
+        variants: folder beneath the results folder → configuration: of the configured dataset, of each other dataset of
+            the experiment, then of its variants.
+        experiment: the experiment with its ``name``; empty where there is none.
+    """
 
     config: DictConfig
     overrides: list[str]
     code: dict[str, str]
+    variants: dict[str, DictConfig]
+    experiment: dict[str, Any]
 
 
-def settings_of(given: dict[str, Any], config_folder: Path, starts: bool) -> Settings:
+def settings_of(given: dict[str, Any], config_folder: Path, starts: bool, targets: Sequence[str] = ()) -> Settings:
     """The settings of a workflow run.
 
     They are resolved when the workflow starts and handed to its jobs through a file that an environment variable names:
@@ -66,24 +78,74 @@ def settings_of(given: dict[str, Any], config_folder: Path, starts: bool) -> Set
         given: what ``--config`` gave: top-level settings, and ``set="key.path=value …"``.
         config_folder: holds ``config.yaml``, ``datasets/`` and ``models/``.
         starts: whether this is the process that starts the workflow, and not one of its jobs.
+        targets: what the workflow is asked for, as far as that is known; ``ablation`` names its experiment.
 
     Raises:
         ConfigError: a setting is unknown, mistyped or out of range.
     """
     if not starts and SETTINGS_VARIABLE in os.environ:
-        frozen = json.loads(Path(os.environ[SETTINGS_VARIABLE]).read_text())
-        return Settings(OmegaConf.create(frozen["config"]), frozen["overrides"], frozen["code"])
+        return _thawed(json.loads(Path(os.environ[SETTINGS_VARIABLE]).read_text()))
     handed_over = os.environ.get(OVERRIDES_VARIABLE)
     overrides = json.loads(handed_over) if handed_over else overrides_of(given)
     config = load_config(config_folder, overrides)
-    code = {stage: code_digest(module) for stage, module in STAGES.items()}
-    settings = Settings(config, overrides, code)
-    frozen = {"config": OmegaConf.to_container(config), "overrides": overrides, "code": code}
-    name = hashlib.sha256(json.dumps(frozen, sort_keys=True).encode()).hexdigest()[:16]
-    path = Path(f".snakemake/canids/settings-{name}.json").absolute()
+    name = experiment_name(config, config_folder, targets)
+    experiment, variants = _swept(config, config_folder, name, overrides) if name else ({}, {})
+    frozen = {
+        "config": OmegaConf.to_container(config),
+        "overrides": overrides,
+        "code": {stage: code_digest(module) for stage, module in STAGES.items()},
+        "variants": {folder: OmegaConf.to_container(each) for folder, each in variants.items()},
+        "experiment": experiment,
+    }
+    digest = hashlib.sha256(json.dumps(frozen, sort_keys=True).encode()).hexdigest()[:16]
+    path = Path(f".snakemake/canids/settings-{digest}.json").absolute()
     write_json(path, frozen)
     os.environ[SETTINGS_VARIABLE] = str(path)
-    return settings
+    return _thawed(frozen)
+
+
+def _thawed(frozen: dict[str, Any]) -> Settings:
+    config = OmegaConf.create(frozen["config"])
+    variants = {folder: OmegaConf.create(each) for folder, each in frozen["variants"].items()}
+    return Settings(
+        config, frozen["overrides"], frozen["code"], {config.dataset.name: config, **variants}, frozen["experiment"]
+    )
+
+
+def experiment_name(config: DictConfig, config_folder: Path, targets: Sequence[str]) -> str | None:
+    """The experiment to sweep: the configured one, or the one that a target is named after.
+
+    Raises:
+        ConfigError: a sweep is asked for and no experiment is named, or two are.
+    """
+    named = config.experiment
+    if ABLATION in targets and named not in (None, ABLATION):
+        raise ConfigError(f"experiment: given '{named}', and the target {ABLATION} is another; ask for sweep")
+    if "sweep" in targets and named is None:
+        known = ", ".join(sorted(each.stem for each in (config_folder / "experiments").glob("*.yaml")))
+        raise ConfigError(f"experiment: none given, allowed: --config experiment=<name>; known: {known}")
+    return ABLATION if ABLATION in targets else named
+
+
+def _swept(
+    config: DictConfig, config_folder: Path, name: str, overrides: list[str]
+) -> tuple[dict[str, Any], dict[str, DictConfig]]:
+    """An experiment as plain values, and folder → configuration of its datasets and variants."""
+    experiment = load_experiment(config_folder, name)
+    datasets = list(experiment.datasets) or [config.dataset.name]
+    defaults = {each: load_config(config_folder, [*overrides, f"dataset={each}"]) for each in datasets}
+    variants = {
+        artifacts.EXPERIMENT_VARIANT.format(dataset=dataset, experiment=name, variant=variant): each
+        for dataset in datasets
+        for variant, each in variants_of(config_folder, name, experiment, dataset, overrides).items()
+    }
+    plain = {
+        "name": name,
+        "datasets": datasets,
+        "seeds": list(experiment.seeds) or list(config.seeds),
+        "scales": list(experiment.scales),
+    }
+    return plain, {**defaults, **variants}
 
 
 def frozen_overrides() -> list[str]:

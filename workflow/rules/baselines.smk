@@ -3,10 +3,10 @@
 
 rule baselines:
     input:
-        stores=STORES,
-        graphs=f"{GRAPHS}/graphs.json",
-        records=ingest_records(),
-        synthesised=synthesised_captures(),
+        stores=all_stores,
+        graphs=made_by("graphs", GRAPHS_SUMMARY),
+        records=lambda w: ingest_records(w.dataset),
+        synthesised=lambda w: synthesised_captures(w.dataset),
     output:
         metrics=f"{BASELINES}/metrics.json",
         scores=f"{BASELINES}/scores.parquet",
@@ -20,9 +20,8 @@ rule baselines:
         mem_mb=4000,
         runtime=60,
     params:
-        frames=per_capture(FRAMES),
-        settings=section(CONFIG, "evaluation")["evaluation"],
-        false_alarms=CONFIG.calibration.false_alarms,
+        **settings_for("baselines"),
+        frames=lambda w: per_capture(FRAMES, w.dataset),
         code=CODE["baselines"],
     message:
         "fit and evaluate the baselines, seed {wildcards.seed}"

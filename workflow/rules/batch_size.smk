@@ -3,7 +3,7 @@
 
 rule batch_size:
     input:
-        stores=FITTING_STORES,
+        stores=made_by("graphs", FITTING_STORES),
         guides=guides,
     output:
         BATCH_SIZE,
@@ -15,15 +15,15 @@ rule batch_size:
         model="vgae|gat",
     threads: 1
     resources:
-        mem_mb=lambda w: training_memory(w.model),
+        mem_mb=lambda w: training_memory(w, w.model),
         runtime=30,
         gpu=1,
     params:
-        settings=measured_settings,
-        trainer=section(CONFIG, "trainer")["trainer"],
-        batch_size=section(CONFIG, "batch_size")["batch_size"],
+        settings=measured_settings("settings"),
+        trainer=measured_settings("trainer"),
+        batch_size=measured_settings("batch_size"),
         code=CODE["batch_size"],
     message:
-        "measure the batches of the {wildcards.scale} {wildcards.model}, seed {wildcards.seed}"
+        "measure the batches of the {wildcards.scale} {wildcards.model} of {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../scripts/batch_size.py"

@@ -5,28 +5,37 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from canids import artifacts
-from canids.catalogue import captures_of
 from canids.config import needs_vgae, section
 from canids.errors import CanidsError
 from canids.frames.frames import ATTACK_FREE
 from canids.fusion.names import ALTERNATIVES_FILE
+from canids.variants import (
+    ARTIFACTS,
+    SCALES,
+    Variant,
+    batch_settings,
+    places,
+    synthesises,
+)
 from canids.workflow import settings_of
 
+# In every path {dataset} is a dataset, or a variant of it in an experiment: demo/experiments/ablation/no-curriculum.
+# VARIANTS holds them by this name, the default ones first, and PLACES[variant][artifact] says in whose folder a variant
+# has an artifact: its own, or that of an earlier variant that makes it alike. Rules look their inputs up with made_by,
+# their settings with settings_for.
 try:
     SETTINGS = settings_of(
-        config, Path(workflow.basedir) / "config", workflow.is_main_process
+        config, Path(workflow.basedir) / "config", workflow.is_main_process, sys.argv
     )
-    CAPTURES = {capture.key: capture for capture in captures_of(SETTINGS.config)}
+    VARIANTS = {name: Variant(name, each) for name, each in SETTINGS.variants.items()}
+    PLACES = places(VARIANTS.values())
 except CanidsError as error:
     print(f"canids: {error}", file=sys.stderr)
     sys.exit(2)
 
-CONFIG, CODE = SETTINGS.config, SETTINGS.code
+CONFIG, CODE, EXPERIMENT = SETTINGS.config, SETTINGS.code, SETTINGS.experiment
 RESULTS, DATASET = CONFIG.results, CONFIG.dataset.name
-SEEDS, SCALES = list(CONFIG.seeds), ["teacher", "student"]
-TEST_SCENARIOS = [
-    s for s in CONFIG.dataset.test if any(c.scenario == s for c in CAPTURES.values())
-]
+SEEDS = list(CONFIG.seeds)
 
 
 def artifact(pattern, **values):
@@ -42,6 +51,7 @@ INGEST_RECORD = artifact(artifacts.INGEST_RECORD)
 SYNTHESISED = artifact(artifacts.SYNTHESISED)
 SYNTHESIS_RECORD = SYNTHESISED.replace(".parquet", ".json")
 GRAPHS = artifact(artifacts.GRAPHS)
+GRAPHS_SUMMARY = f"{GRAPHS}/graphs.json"
 PROFILES = artifact(artifacts.PROFILES)
 MODEL = artifact(artifacts.MODEL)
 BATCH_SIZE = artifact(artifacts.BATCH_SIZE)
@@ -51,58 +61,127 @@ EXPLANATIONS = artifact(artifacts.EXPLANATIONS)
 SUMMARY = artifact(artifacts.SUMMARY, dataset=DATASET)
 COMPARISONS = artifact(artifacts.COMPARISONS, dataset=DATASET)
 REPORT = artifact(artifacts.REPORT, dataset=DATASET)
+EXPERIMENT_SUMMARY = artifact(artifacts.EXPERIMENT_SUMMARY)
 LOGS = f"{RESULTS}/{{dataset}}/logs"
 BENCHMARKS = f"{RESULTS}/{{dataset}}/benchmarks"
 FITTING_STORES = [f"{GRAPHS}/train.safetensors", f"{GRAPHS}/val.safetensors"]
-STORES = [*FITTING_STORES, *(f"{GRAPHS}/{s}.safetensors" for s in TEST_SCENARIOS)]
 FUSION = MODEL.replace("{model}", "fusion")
 STATES = f"{FUSION}/states.safetensors"
+ALTERNATIVES = f"{FUSION}/{ALTERNATIVES_FILE}"
+
+
+def placed(variant, name, pattern):
+    """The path at which a variant has an artifact."""
+    return artifact(pattern, dataset=PLACES[variant][name])
+
+
+def made_by(name, pattern):
+    """Input: the path (paths, for a list) at which a job's variant has an artifact, whose name may hold wildcards."""
+
+    def paths(wildcards):
+        made = name.format(**wildcards)
+        if isinstance(pattern, str):
+            return placed(wildcards.dataset, made, pattern)
+        return [placed(wildcards.dataset, made, each) for each in pattern]
+
+    return paths
+
+
+def settings_for(name):
+    """Params: the settings that an artifact's rule reads, of the job's variant."""
+
+    def of_variant(key):
+        return lambda wildcards: ARTIFACTS[name].params(
+            VARIANTS[wildcards.dataset].config
+        )[key]
+
+    return {key: of_variant(key) for key in ARTIFACTS[name].params(CONFIG)}
+
+
+def read_here(folder):
+    """The captures whose frame tables lie in a variant's folder: its own, and those of variants that read them alike."""
+    variants = [v for name, v in VARIANTS.items() if PLACES[name]["frames"] == folder]
+    return {key: c for v in variants for key, c in v.captures.items()}
+
+
+CAPTURES = {folder: read_here(folder) for folder in VARIANTS}
+SIMULATED = next((v for v in VARIANTS.values() if v.config.dataset.simulated), None)
 
 
 def capture_of(wildcards):
     key = f"{wildcards.scenario}/{wildcards.capture}"
-    if key not in CAPTURES:
-        raise WorkflowError(f"{key}: the dataset {DATASET} has no such capture")
-    return CAPTURES[key]
+    if key not in CAPTURES[wildcards.dataset]:
+        raise WorkflowError(f"{key}: {wildcards.dataset} has no such capture")
+    return CAPTURES[wildcards.dataset][key]
 
 
 def source_of(wildcards):
     return capture_of(wildcards).source
 
 
-def ingest_record(capture):
+def ingest_record(variant, capture):
     """A capture's ingest record: what the stages that read its frame table depend on.
 
     A frame table that was deleted is made again (`all` asks for it), and the same log file always gives the same one:
     then the record counts as ancient, and nothing is trained again.
     """
-    where = {"dataset": DATASET, "scenario": capture.scenario, "capture": capture.name}
-    record = Path(artifact(INGEST_RECORD, **where))
-    tables = [Path(artifact(pattern, **where)) for pattern in (FRAMES, FINGERPRINT)]
+    where = {"scenario": capture.scenario, "capture": capture.name}
+    record, *tables = (
+        Path(artifact(placed(variant, "frames", pattern), **where))
+        for pattern in (INGEST_RECORD, FRAMES, FINGERPRINT)
+    )
     deleted = record.exists() and not all(table.exists() for table in tables)
     if deleted and capture.source.exists():
         deleted = capture.source.stat().st_mtime <= record.stat().st_mtime
     return ancient(str(record)) if deleted else str(record)
 
 
-def ingest_records():
-    return [ingest_record(capture) for capture in CAPTURES.values()]
+def ingest_records(variant):
+    return [ingest_record(variant, c) for c in VARIANTS[variant].captures.values()]
 
 
-def attack_spans():
-    return [CONFIG.dataset.attack_spans] if CONFIG.dataset.attack_spans else []
+def attack_spans(wildcards):
+    spans = VARIANTS[wildcards.dataset].config.dataset.attack_spans
+    return [spans] if spans else []
 
 
-def attack_intervals():
-    intervals = CONFIG.dataset.reading.attack_intervals
+def attack_intervals(wildcards):
+    intervals = VARIANTS[wildcards.dataset].config.dataset.reading.attack_intervals
     return [intervals] if intervals else []
 
 
-def sampling_guide():
+def sampling_guide(wildcards):
     """The teacher VGAE, where the GAT's sampling strategy asks it."""
-    if needs_vgae(CONFIG.models.gat.sampling):
-        return [state_dict("vgae", "teacher")]
+    if needs_vgae(VARIANTS[wildcards.dataset].config.models.gat.sampling):
+        return made_by("vgae-teacher", [state_dict("vgae", "teacher")])(wildcards)
     return []
+
+
+def test_stores(scenarios):
+    return [f"{GRAPHS}/{scenario}.safetensors" for scenario in scenarios]
+
+
+def graph_rules():
+    """(rule's name, variants, test scenarios): a rule for each set of graph stores that the variants make."""
+    alike = {}
+    for variant in VARIANTS.values():
+        if PLACES[variant.folder]["graphs"] == variant.folder:
+            alike.setdefault(variant.test_scenarios, []).append(variant.folder)
+    return [
+        (f"graphs_{number}" if number else "graphs", variants, scenarios)
+        for number, (scenarios, variants) in enumerate(alike.items())
+    ]
+
+
+def all_stores(wildcards):
+    """The fitting and the test stores of a job's variant."""
+    scenarios = VARIANTS[wildcards.dataset].test_scenarios
+    return made_by("graphs", [*FITTING_STORES, *test_stores(scenarios)])(wildcards)
+
+
+def any_of(names):
+    """A wildcard's constraint: one of some names."""
+    return "|".join(re.escape(name) for name in names)
 
 
 def model_files(model, scale="{scale}"):
@@ -121,50 +200,52 @@ def state_dict(model, scale="{scale}"):
     return model_files(model, scale)["model"]
 
 
-def training_settings(model, *unused):
-    """The settings of a model, less those parts that its training does not read."""
-    settings = section(CONFIG, f"models.{model}")[f"models.{model}"]
-    return {name: value for name, value in settings.items() if name not in unused}
-
-
-def sampling_settings():
-    """The teacher GAT's settings: of the sampling strategies', those of the chosen one alone."""
-    strategies = ("focal", "undersampling", "curriculum")
-    chosen = CONFIG.models.gat.sampling
-    others = [name for name in strategies if not chosen.startswith(name)]
-    return training_settings("gat", "student", "distillation", *others)
-
-
 def batch_size(model, scale):
-    """What a training's batches were measured to hold, where the settings do not say it."""
-    if CONFIG.models[model].node_budget == "auto":
-        return [artifact(BATCH_SIZE, model=model, scale=scale)]
-    return []
+    """Input: what a training's batches were measured to hold, where the settings do not say it."""
+
+    def path(wildcards):
+        if VARIANTS[wildcards.dataset].config.models[model].node_budget != "auto":
+            return []
+        measured = artifact(BATCH_SIZE, model=model, scale=scale)
+        return made_by(f"{model}-{scale}", [measured])(wildcards)
+
+    return path
 
 
 def guides(wildcards):
     """The models that a training learns from."""
     if wildcards.scale == "student":
-        return [state_dict(wildcards.model, "teacher")]
-    return sampling_guide() if wildcards.model == "gat" else []
+        teacher = state_dict(wildcards.model, "teacher")
+        return made_by("{model}-teacher", [teacher])(wildcards)
+    return sampling_guide(wildcards) if wildcards.model == "gat" else []
 
 
-def measured_settings(wildcards):
-    """The settings of the training that is measured."""
-    other = "teacher" if wildcards.scale == "student" else "student"
-    return training_settings(wildcards.model, other)
+def measured_settings(key):
+    """Params: the settings of the training that is measured."""
+    return lambda wildcards: batch_settings(
+        VARIANTS[wildcards.dataset].config, wildcards.model, wildcards.scale
+    )[key]
 
 
-def training_memory(model):
+def devices(wildcards):
+    """Processes that train a model together."""
+    return VARIANTS[wildcards.dataset].config.trainer.devices
+
+
+def training_memory(wildcards, model):
     """MB that a training may take."""
-    measured = CONFIG.models[model].node_budget == "auto"
-    return max(4000, CONFIG.batch_size.memory_limit) if measured else 4000
+    config = VARIANTS[wildcards.dataset].config
+    measured = config.models[model].node_budget == "auto"
+    return max(4000, config.batch_size.memory_limit) if measured else 4000
 
 
-def per_capture(pattern):
+def per_capture(pattern, variant):
+    """The paths of something that is made with the frame tables, for each capture."""
     return [
-        artifact(pattern, dataset=DATASET, scenario=c.scenario, capture=c.name)
-        for c in CAPTURES.values()
+        artifact(
+            placed(variant, "frames", pattern), scenario=c.scenario, capture=c.name
+        )
+        for c in VARIANTS[variant].captures.values()
     ]
 
 
@@ -177,24 +258,24 @@ def per_seed_and_scale(pattern):
 
 
 def frames_of_all_captures():
-    return per_capture(FRAMES) + per_capture(FINGERPRINT)
+    return per_capture(FRAMES, DATASET) + per_capture(FINGERPRINT, DATASET)
 
 
-def synthesised_captures():
+def synthesised_captures(variant):
     """Attacked copies of the attack-free training captures, if they are to be trained on."""
-    if CONFIG.training_data == "labelled":
+    config, captures = VARIANTS[variant].config, VARIANTS[variant].captures
+    if not synthesises(config):
         return []
     return [
         artifact(
-            SYNTHESISED,
-            dataset=DATASET,
+            placed(variant, "synthesised", SYNTHESISED),
             scenario=c.scenario,
             capture=c.name,
             number=number,
         )
-        for c in CAPTURES.values()
-        if c.scenario in CONFIG.dataset.train and c.attack_type == ATTACK_FREE
-        for number in range(CONFIG.synthesis.copies)
+        for c in captures.values()
+        if c.scenario in config.dataset.train and c.attack_type == ATTACK_FREE
+        for number in range(config.synthesis.copies)
     ]
 
 
@@ -227,4 +308,35 @@ def explanations():
             scale="student",
         )
         for seed in SEEDS
+    ]
+
+
+def experiment_runs(dataset, experiment):
+    """(variant, its configuration, metrics of one of its evaluations) on a dataset."""
+    folder = artifacts.EXPERIMENT_VARIANT.format(
+        dataset=dataset, experiment=experiment, variant=""
+    )
+    return [
+        (
+            name.removeprefix(folder),
+            variant.config,
+            artifact(
+                placed(name, f"evaluation-{scale}", f"{EVALUATION}/metrics.json"),
+                seed=seed,
+                scale=scale,
+            ),
+        )
+        for name, variant in VARIANTS.items()
+        if name.startswith(folder)
+        for seed in EXPERIMENT["seeds"]
+        for scale in EXPERIMENT["scales"]
+    ]
+
+
+def experiment_summaries():
+    if not EXPERIMENT:
+        return []
+    return [
+        artifact(EXPERIMENT_SUMMARY, dataset=dataset, experiment=EXPERIMENT["name"])
+        for dataset in EXPERIMENT["datasets"]
     ]

@@ -3,10 +3,10 @@
 
 rule evaluate_scale:
     input:
-        states=STATES,
-        fusion=state_dict("fusion"),
-        alternatives=rules.train_fusion.output.alternatives,
-        graphs=f"{GRAPHS}/graphs.json",
+        states=made_by("states-{scale}", STATES),
+        fusion=made_by("fusion-{scale}", state_dict("fusion")),
+        alternatives=made_by("fusion-{scale}", ALTERNATIVES),
+        graphs=made_by("graphs", GRAPHS_SUMMARY),
     output:
         metrics=f"{EVALUATION}/metrics.json",
         scores=f"{EVALUATION}/scores.parquet",
@@ -19,9 +19,9 @@ rule evaluate_scale:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=section(CONFIG, "evaluation")["evaluation"],
+        **settings_for("evaluation-student"),
         code=CODE["evaluate"],
     message:
-        "evaluate the {wildcards.scale} models, seed {wildcards.seed}"
+        "evaluate the {wildcards.scale} models of {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../scripts/evaluate.py"

@@ -3,11 +3,11 @@
 
 rule explain:
     input:
-        stores=STORES,
-        graphs=f"{GRAPHS}/graphs.json",
-        scores=f"{EVALUATION}/scores.parquet",
-        metrics=f"{EVALUATION}/metrics.json",
-        records=ingest_records(),
+        stores=all_stores,
+        graphs=made_by("graphs", GRAPHS_SUMMARY),
+        scores=made_by("evaluation-{scale}", f"{EVALUATION}/scores.parquet"),
+        metrics=made_by("evaluation-{scale}", f"{EVALUATION}/metrics.json"),
+        records=lambda w: ingest_records(w.dataset),
     output:
         explanations=f"{EXPLANATIONS}/explanations.json",
     log:
@@ -19,7 +19,7 @@ rule explain:
         mem_mb=4000,
         runtime=30,
     params:
-        frames=per_capture(FRAMES),
+        frames=lambda w: per_capture(FRAMES, w.dataset),
         code=CODE["explain"],
     message:
         "explain the alarms of the {wildcards.scale} fusion, seed {wildcards.seed}"

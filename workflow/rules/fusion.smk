@@ -3,9 +3,9 @@
 
 rule fusion_states:
     input:
-        stores=STORES,
-        vgae=state_dict("vgae"),
-        gat=state_dict("gat"),
+        stores=all_stores,
+        vgae=made_by("vgae-{scale}", state_dict("vgae")),
+        gat=made_by("gat-{scale}", state_dict("gat")),
     output:
         states=STATES,
     log:
@@ -18,20 +18,20 @@ rule fusion_states:
         runtime=60,
         gpu=1,
     params:
-        false_alarms=CONFIG.calibration.false_alarms,
+        **settings_for("states-student"),
         code=CODE["fusion_states"],
     message:
-        "score every window with the {wildcards.scale} models, seed {wildcards.seed}"
+        "score every window with the {wildcards.scale} models of {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../scripts/fusion_states.py"
 
 
 rule train_fusion:
     input:
-        states=STATES,
+        states=made_by("states-{scale}", STATES),
     output:
         **model_files("fusion"),
-        alternatives=f"{FUSION}/{ALTERNATIVES_FILE}",
+        alternatives=ALTERNATIVES,
     log:
         f"{LOGS}/seed-{{seed}}/train_fusion-{{scale}}.log",
     benchmark:
@@ -42,10 +42,9 @@ rule train_fusion:
         runtime=60,
         gpu=1,
     params:
-        settings=section(CONFIG, "fusion")["fusion"],
-        tracking=section(CONFIG, "trainer.tracking")["trainer.tracking"],
+        **settings_for("fusion-student"),
         code=CODE["train_fusion"],
     message:
-        "train the fusion of the {wildcards.scale} models, seed {wildcards.seed}"
+        "train the fusion of the {wildcards.scale} models of {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../scripts/train_fusion.py"

@@ -1,22 +1,22 @@
 # Log files -> canonical frame tables. For the demo, the log files are simulated first.
 
-if CONFIG.dataset.simulated:
+if SIMULATED:
 
     rule simulate:
         output:
-            captures=[capture.source for capture in CAPTURES.values()],
-            attack_spans=CONFIG.dataset.attack_spans,
+            captures=[c.source for c in CAPTURES[SIMULATED.folder].values()],
+            attack_spans=SIMULATED.config.dataset.attack_spans,
         log:
-            f"{RESULTS}/{DATASET}/logs/simulate.log",
+            f"{RESULTS}/{SIMULATED.folder}/logs/simulate.log",
         benchmark:
-            f"{RESULTS}/{DATASET}/benchmarks/simulate.tsv"
+            f"{RESULTS}/{SIMULATED.folder}/benchmarks/simulate.tsv"
         threads: 1
         resources:
             mem_mb=2000,
             runtime=10,
         params:
             folder=lambda w, output: str(Path(output.attack_spans).parent),
-            settings=section(CONFIG, "simulate"),
+            settings=section(SIMULATED.config, "simulate"),
             code=CODE["simulate"],
         message:
             "simulate the demo's vehicles and attacks"
@@ -27,8 +27,8 @@ if CONFIG.dataset.simulated:
 rule ingest:
     input:
         source=source_of,
-        attack_spans=attack_spans(),
-        attack_intervals=attack_intervals(),
+        attack_spans=attack_spans,
+        attack_intervals=attack_intervals,
     output:
         frames=FRAMES,
         fingerprint=FINGERPRINT,
@@ -42,12 +42,11 @@ rule ingest:
         mem_mb=2000,
         runtime=30,
     params:
+        **settings_for("frames"),
         vehicle=lambda w: capture_of(w).vehicle,
         attack_type=lambda w: capture_of(w).attack_type,
-        strict=CONFIG.strict,
-        reading=section(CONFIG, "dataset.reading")["dataset.reading"],
         code=CODE["ingest"],
     message:
-        "ingest {wildcards.scenario}/{wildcards.capture}"
+        "ingest {wildcards.dataset}: {wildcards.scenario}/{wildcards.capture}"
     script:
         "../scripts/ingest.py"

@@ -8,7 +8,7 @@ rule report:
         explanations=explanations(),
         models=trained_models(),
         summary=artifact(f"{GRAPHS}/graphs.json", dataset=DATASET),
-        records=ingest_records(),
+        records=ingest_records(DATASET),
     output:
         report(REPORT, caption="../report/report.rst", category="Detection"),
     log:

@@ -3,7 +3,7 @@
 
 rule synthesise:
     input:
-        record=lambda w: ingest_record(capture_of(w)),
+        record=lambda w: ingest_record(w.dataset, capture_of(w)),
     output:
         frames=SYNTHESISED,
         record=SYNTHESIS_RECORD,
@@ -16,9 +16,9 @@ rule synthesise:
         mem_mb=2000,
         runtime=30,
     params:
-        seed=CONFIG.synthesis.seed,
+        **settings_for("synthesised"),
         code=CODE["synthesise"],
     message:
-        "synthesise attacks on {wildcards.scenario}/{wildcards.capture}, copy {wildcards.number}"
+        "synthesise attacks on {wildcards.dataset}: {wildcards.scenario}/{wildcards.capture}, copy {wildcards.number}"
     script:
         "../scripts/synthesise.py"

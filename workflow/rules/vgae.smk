@@ -3,7 +3,7 @@
 
 rule train_vgae:
     input:
-        stores=FITTING_STORES,
+        stores=made_by("graphs", FITTING_STORES),
         batch_size=batch_size("vgae", "teacher"),
     output:
         **model_files("vgae", "teacher"),
@@ -11,42 +11,40 @@ rule train_vgae:
         f"{LOGS}/seed-{{seed}}/train_vgae.log",
     benchmark:
         f"{BENCHMARKS}/seed-{{seed}}/train_vgae.tsv"
-    threads: CONFIG.trainer.devices
+    threads: devices
     resources:
-        mem_mb=training_memory("vgae"),
+        mem_mb=lambda w: training_memory(w, "vgae"),
         runtime=120,
-        gpu=CONFIG.trainer.devices,
+        gpu=devices,
     params:
-        settings=training_settings("vgae", "student", "distillation"),
-        trainer=section(CONFIG, "trainer")["trainer"],
+        **settings_for("vgae-teacher"),
         code=CODE["train_vgae"],
     message:
-        "train the teacher VGAE, seed {wildcards.seed}"
+        "train the teacher VGAE of {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../scripts/train_vgae.py"
 
 
 rule distill_vgae:
     input:
-        stores=FITTING_STORES,
+        stores=made_by("graphs", FITTING_STORES),
         batch_size=batch_size("vgae", "student"),
-        teacher=state_dict("vgae", "teacher"),
+        teacher=made_by("vgae-teacher", state_dict("vgae", "teacher")),
     output:
         **model_files("vgae", "student"),
     log:
         f"{LOGS}/seed-{{seed}}/distill_vgae.log",
     benchmark:
         f"{BENCHMARKS}/seed-{{seed}}/distill_vgae.tsv"
-    threads: CONFIG.trainer.devices
+    threads: devices
     resources:
-        mem_mb=training_memory("vgae"),
+        mem_mb=lambda w: training_memory(w, "vgae"),
         runtime=120,
-        gpu=CONFIG.trainer.devices,
+        gpu=devices,
     params:
-        settings=training_settings("vgae", "teacher"),
-        trainer=section(CONFIG, "trainer")["trainer"],
+        **settings_for("vgae-student"),
         code=CODE["distill_vgae"],
     message:
-        "distil the student VGAE, seed {wildcards.seed}"
+        "distil the student VGAE of {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../scripts/distill_vgae.py"

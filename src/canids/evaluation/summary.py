@@ -31,23 +31,26 @@ def summarise(
         ArtifactError: an evaluation is missing, or does not cover the same windows as the others.
     """
     metrics = [read_json(folder / "metrics.json") for folder in evaluations]
-    rows = [
-        {
-            "dataset": dataset,
-            "scenario": row["scenario"],
-            "model": row["detector"],
-            "scale": each["scale"],
-            "training_data": training_data,
-            "seed": each["seed"],
-            **{name: value for name, value in row.items() if name not in ("scenario", "capture", "detector")},
-        }
-        for each in metrics
-        for row in each["table"]
-        if row["capture"] == ALL
-    ]
+    rows = [{"dataset": dataset, **row} for each in metrics for row in scenario_rows(each, training_data)]
     _write(summary, pl.DataFrame(rows, infer_schema_length=None))
     recordings = {key: capture["recording"] for key, capture in read_json(graphs)["captures"].items()}
     _write(comparisons, compare(_alarms(evaluations, metrics), recordings))
+
+
+def scenario_rows(metrics: dict[str, Any], training_data: str) -> list[dict[str, Any]]:
+    """A flat row for each test scenario and detector of an evaluation: what it is of, then every metric."""
+    return [
+        {
+            "scenario": row["scenario"],
+            "model": row["detector"],
+            "scale": metrics["scale"],
+            "training_data": training_data,
+            "seed": metrics["seed"],
+            **{name: value for name, value in row.items() if name not in ("scenario", "capture", "detector")},
+        }
+        for row in metrics["table"]
+        if row["capture"] == ALL
+    ]
 
 
 def compare(alarms: dict[tuple[str, str], pl.DataFrame], recordings: dict[str, str]) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from canids.artifacts import write_json
 from canids.errors import DatasetError
@@ -23,6 +23,7 @@ from canids.frames.recordings import Pair, Place
 from canids.graphs.check import check_splits
 from canids.graphs.duplicates import left_out, recordings
 from canids.graphs.enroll import fit_profile
+from canids.graphs.left_out import without
 from canids.graphs.profile import VehicleProfile, save_profile
 from canids.graphs.readings import Reading, known_reading, own_reading
 from canids.graphs.references import Sample
@@ -136,12 +137,20 @@ def build_graphs(
     known = {number: fitted[mine] for number, c in enumerate(used) if (mine := _references(training, c.vehicle, c))}
     readings = _each(
         [(c.windows, known.get(number), read) for number, c in enumerate(used) for read in (True, False)],
-        lambda each: known_reading(*each[:2]) if each[2] else own_reading(each[0], graph.warmup),
+        lambda each: known_reading(*each[:2]) if each[2] else own_reading(each[0], graph.warmup, graph.quarantine),
         threads,
         "graphs",
     )
     stores = [
-        _store(number, capture, role, readings[2 * number : 2 * number + 2], ids, names, attack_types)
+        _store(
+            number,
+            capture,
+            role,
+            without(readings[2 * number : 2 * number + 2], graph.leave_out),
+            ids,
+            names,
+            attack_types,
+        )
         for number, (capture, role) in enumerate(zip(used, roles, strict=True))
     ]
     parts = {"train": [ROLES.index("train")], "val": list(VALIDATION_ROLES)}
@@ -353,7 +362,7 @@ def _summary(
     windows = sum(len(s) for s in stores)
     size = sum(t.nbytes for s in stores for name, t in vars(s).items() if hasattr(t, "nbytes") and name != "ids")
     return {
-        "settings": dict(graph),
+        "settings": OmegaConf.to_container(graph),
         "node_columns": NODE_COLUMNS,
         "edge_columns": EDGE_COLUMNS,
         "graph_columns": GRAPH_COLUMNS,

@@ -75,19 +75,26 @@ def known_reading(capture: WindowedCapture, profile: VehicleProfile | None) -> R
     return reading
 
 
-def own_reading(capture: WindowedCapture, warmup: int) -> Reading:
-    """The capture against its own profile, from the end of its warm-up (windows) on."""
+def own_reading(capture: WindowedCapture, warmup: int, quarantine: bool = True) -> Reading:
+    """The capture against its own profile, from the end of its warm-up (windows) on.
+
+    Args:
+        quarantine: whether windows that do not fit the profile of their day are kept out of later ones.
+    """
     reading = empty_reading(capture)
-    for profile, nodes in own_profiles(capture, warmup):
+    for profile, nodes in own_profiles(capture, warmup, quarantine):
         _write(reading, capture, profile, nodes)
     return reading
 
 
-def own_profiles(capture: WindowedCapture, warmup: int) -> Iterator[tuple[VehicleProfile, NodeReading]]:
+def own_profiles(
+    capture: WindowedCapture, warmup: int, quarantine: bool = True
+) -> Iterator[tuple[VehicleProfile, NodeReading]]:
     """The capture's own profile as it grows, and what it says of the windows that it serves for.
 
-    It rests on windows that came before these only, less those that did not fit the profile of their day. Each growth
-    is a cross-fit: what the profile had learned before and the windows that are new are measured against each other.
+    It rests on windows that came before these only, less (under quarantine) those that did not fit the profile of
+    their day. Each growth is a cross-fit: what the profile had learned before and the windows that are new are measured
+    against each other.
     """
     doublings = itertools.takewhile(lambda w: w < len(capture), (warmup << k for k in itertools.count()))
     chosen = np.zeros(len(capture), bool)
@@ -103,7 +110,7 @@ def own_profiles(capture: WindowedCapture, warmup: int) -> Iterator[tuple[Vehicl
             sample, profile = _grown(sample, profile, nodes, ended & ~sample.windows)
         if profile is not None:
             nodes = read_nodes(capture, profile, first, last)
-            chosen[first:last] = fits(capture, profile, nodes)
+            chosen[first:last] = fits(capture, profile, nodes) if quarantine else True
             yield profile, nodes
 
 
