@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
-import json
-import os
 import re
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from canids.errors import ArtifactError
-from canids.workflow import OVERRIDES_VARIABLE, SETTINGS_VARIABLE
+from canids.status import job_graph
 
 
 @dataclass(frozen=True)
@@ -90,27 +87,13 @@ def gpu_hours_sentence(plan: Iterable[Planned]) -> str:
 
 @contextlib.contextmanager
 def _jobs_to_run(snakefile: Path, overrides: Sequence[str], target: str) -> Iterator[list[Any]]:
-    """The jobs of a dry run, as snakemake has them."""
-    from snakemake.api import SnakemakeApi
     from snakemake.exceptions import RuleException, WorkflowError
-    from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
 
-    if not snakefile.is_file():
-        raise ArtifactError(f"{snakefile}: there is no such file; run from the repository's top folder")
-    os.environ.pop(SETTINGS_VARIABLE, None)
-    os.environ[OVERRIDES_VARIABLE] = json.dumps(list(overrides))
     try:
-        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
-            workflow = api.workflow(ResourceSettings(cores=1), snakefile=snakefile)
-            with contextlib.redirect_stdout(io.StringIO()):
-                workflow.dag(DAGSettings(targets={target})).summary()  # builds the graph, and touches no lock
-            dag = workflow._workflow.dag
-            levels = [sorted(level, key=str) for level in dag.toposorted()]
-            yield [job for level in levels for job in level if job.output and dag.needrun(job)]
+        with job_graph(snakefile, overrides, target) as (dag, jobs):
+            yield [job for job in jobs if dag.needrun(job)]
     except (RuleException, WorkflowError) as error:
         raise ArtifactError(f"{target}: cannot be planned: {' '.join(str(error).split())}") from None
-    finally:
-        del os.environ[OVERRIDES_VARIABLE]
 
 
 def _median_seconds(job: Any, dataset: str) -> float | None:

@@ -42,7 +42,7 @@ def job_statuses(snakefile: Path, overrides: Sequence[str]) -> list[JobStatus]:
         snakefile: the workflow.
         overrides: settings as a dot-list; they say which dataset, seeds and variant are meant.
     """
-    with _jobs(snakefile, overrides) as (dag, jobs):
+    with job_graph(snakefile, overrides) as (dag, jobs):
         active = any(Path(".snakemake/locks").glob("*.lock"))
         return [_status(dag, job, active) for job in jobs]
 
@@ -54,7 +54,7 @@ def explain(snakefile: Path, overrides: Sequence[str], target: Path) -> list[tup
         ArtifactError: no rule makes the file, or nothing is recorded of it.
     """
     name = os.path.relpath(target)
-    with _jobs(snakefile, overrides) as (dag, jobs):
+    with job_graph(snakefile, overrides) as (dag, jobs):
         job = next((job for job in jobs if name in map(str, job.output)), None)
         if job is None:
             raise ArtifactError(f"{target}: no stage makes this file with these settings; canids status lists them")
@@ -91,10 +91,10 @@ def status_lines(statuses: Sequence[JobStatus]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _jobs(snakefile: Path, overrides: Sequence[str]) -> Iterator[tuple[Any, list]]:
+def job_graph(snakefile: Path, overrides: Sequence[str], *targets: str) -> Iterator[tuple[Any, list]]:
     """The workflow's job graph, as snakemake sees it now, and its jobs with outputs in their order."""
     from snakemake.api import SnakemakeApi
-    from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
+    from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
 
     if not snakefile.is_file():
         raise ArtifactError(f"{snakefile}: there is no such file; run from the repository's top folder")
@@ -104,7 +104,9 @@ def _jobs(snakefile: Path, overrides: Sequence[str]) -> Iterator[tuple[Any, list
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
             workflow = api.workflow(ResourceSettings(cores=1), snakefile=snakefile)
             with contextlib.redirect_stdout(io.StringIO()):
-                workflow.dag().summary()  # builds the graph without touching the lock of a run that goes on
+                workflow.dag(
+                    DAGSettings(targets=set(targets))
+                ).summary()  # builds the graph without touching the lock of a run that goes on
             dag = workflow._workflow.dag
             yield dag, [job for level in dag.toposorted() for job in sorted(level, key=str) if job.output]
     finally:
