@@ -115,6 +115,7 @@ def fusion_states_of(
     capture: int | Sequence[int] = 2,
     position: Sequence[int] | None = None,
     state: np.ndarray | None = None,
+    read_by: int | Sequence[int] = 3,
 ) -> FusionStates:
     """Fusion states by hand; what an agent sees is random unless it is given."""
     count = len(label)
@@ -128,6 +129,7 @@ def fusion_states_of(
         role=np.array([ROLES.index(each) for each in roles], np.int8),
         attack_type=np.array(label, np.int16),
         last_frame=100 * np.arange(count, dtype=np.int32) + 99,
+        read_by=np.array(np.broadcast_to(read_by, count), np.int64),
         position=np.arange(count, dtype=np.int32) if position is None else np.array(position, np.int32),
         start=np.arange(count, dtype=float),
         end=np.arange(count) + 0.9,

@@ -70,6 +70,16 @@ def run(fusion, tmp_path):
 
 
 class TestThresholds:
+    def test_windows_that_are_read_otherwise_alarm_at_even_odds(self, run):
+        _, scores = run(changed(made(), ROWS["test"], read_by=2))
+        tested = scores.filter(pl.col("role") == "test")
+        assert tested["gat_alarm"].equals((tested["gat"] > 0).alias("gat_alarm"))
+
+    def test_windows_that_are_read_otherwise_set_none(self, run):
+        otherwise = changed(made(), ROWS["calibrate"][:20], read_by=2)
+        lower = changed(otherwise, ROWS["calibrate"][:20], gat=0.1, vgae=0.1)
+        assert run(lower)[0]["thresholds"]["gat"] == run(otherwise)[0]["thresholds"]["gat"]
+
     def test_they_do_not_depend_on_test_labels(self, run):
         flipped = changed(made(), ROWS["test"], label=1 - made().label[ROWS["test"]])
         assert run(flipped)[0]["thresholds"] == run(made())[0]["thresholds"]

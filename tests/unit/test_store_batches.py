@@ -196,7 +196,7 @@ class TestWithout:
         graph = torch.zeros(4, len(GRAPH_COLUMNS), dtype=torch.float16)
         graph[[1, 3], GRAPH_COLUMNS.index("known_present")] = 1
         graph[[2, 3], GRAPH_COLUMNS.index("own_present")] = 1
-        assert replace(STORE, graph_features=graph).readings().tolist() == [0, 1, 2, 3]
+        assert replace(STORE, graph_features=graph).read_by.tolist() == [0, 1, 2, 3]
 
 
 class TestGather:

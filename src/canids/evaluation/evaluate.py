@@ -56,6 +56,8 @@ def operating_points(
         DatasetError: these hold one class only; the message names ``source``.
     """
     calibrate = scores.filter(pl.col("role") == "calibrate")
+    if len(calibrate):
+        calibrate = calibrate.filter(pl.col("read_by") == usual_reading(scores))
     label = calibrate["label"].to_numpy()
     if len(np.unique(label)) < 2:
         raise DatasetError(
@@ -66,15 +68,28 @@ def operating_points(
     return {name: max(operating_point(calibrate[name].to_numpy(), label, tolerance), 0.0) for name in detectors}
 
 
+def usual_reading(scores: pl.DataFrame) -> int:
+    """What speaks of most of the windows that calibrate: both readings, unless no vehicle is known."""
+    return int(scores.filter(pl.col("role") == "calibrate")["read_by"].mode().max())
+
+
 def write_evaluation(
     out: Path, described: dict[str, Any], scores: pl.DataFrame, thresholds: dict[str, float], graphs: dict[str, Any]
 ) -> dict[str, Any]:
     """Raise the alarms, judge them, and write ``metrics.json`` and ``scores.parquet``.
 
+    A window alarms above the detector's threshold if it is read as those are that the threshold was set on, else above
+    even odds.
+
     Args:
         described: what stands at the top of ``metrics.json``. graphs: the content of ``graphs.json``.
     """
-    scores = scores.with_columns((pl.col(name) > limit).alias(f"{name}_alarm") for name, limit in thresholds.items())
+    # A threshold that was set on windows of enrolled vehicles says nothing of windows that are read otherwise.
+    read_so = pl.col("read_by") == usual_reading(scores)
+    scores = scores.with_columns(
+        (pl.col(name) > pl.when(read_so).then(limit).otherwise(0.0)).alias(f"{name}_alarm")
+        for name, limit in thresholds.items()
+    )
     metrics = {**described, "thresholds": thresholds, **judge(scores, tuple(thresholds), graphs)}
     with atomic_path(out / "scores.parquet") as beside:
         scores.write_parquet(beside)

@@ -13,7 +13,7 @@ from canids.graphs.store import READINGS
 LEAST_SPREAD = 1e-9
 TAIL = 0.05  # share of the attack-free scores whose excess tells how the tail goes on
 FEWEST = 20  # attack-free windows that a limit can rest on
-READ_BY = 1 << len(READINGS)  # codes of which readings speak of a window, see ``GraphStore.readings``
+READ_BY = 1 << len(READINGS)  # codes of which readings speak of a window, see ``GraphStore.read_by``
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ class FusionStates:
     Attributes:
         state: (w, 17) float32, ``QUANTITIES`` and ``QUALITIES``, standardised on the training windows.
         vgae, gat: (w,) float32, calibrated probabilities of an attack; 0 where no profile speaks of the window.
-        label, capture, role, attack_type, position, last_frame: as in the graph store. start, end: (w,) float64, s.
+        label, capture, role, attack_type, position, last_frame, read_by: as in the graph store.
+        start, end: (w,) float64, s.
         captures, attack_types: names.
     """
 
@@ -51,6 +52,7 @@ class FusionStates:
     attack_type: np.ndarray
     position: np.ndarray
     last_frame: np.ndarray
+    read_by: np.ndarray
     start: np.ndarray
     end: np.ndarray
     captures: tuple[str, ...]
@@ -88,14 +90,14 @@ def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], false_alar
     logits, embedding = _together([score_gat(gat, store) for store in stores], GatScores)
     columns = {
         name: np.concatenate([getattr(store, name).numpy() for store in stores])
-        for name in ("label", "capture", "role", "attack_type", "position", "last_frame", "start", "end")
+        for name in ("label", "capture", "role", "attack_type", "position", "last_frame", "read_by", "start", "end")
     }
     graph = np.concatenate([store.graph_features.float().numpy() for store in stores])
     gat_score = logits[:, 1] - logits[:, 0]
     select = columns["role"] == ROLES.index("select")
     if len(np.unique(columns["label"][select])) < 2:
         raise DatasetError("the windows that select hold one class only; probabilities cannot be calibrated")
-    readings = torch.cat([store.readings() for store in stores]).numpy()
+    readings = columns["read_by"]
     withheld = _quiet_validation(stores, columns)
     scorers = {
         "vgae": (vgae_score, lambda store: score_vgae(vgae, store).score),
@@ -103,7 +105,7 @@ def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], false_alar
     }
     probability = {}
     for name, (score, scorer) in scorers.items():
-        samples = [(scorer(store).numpy(), store.readings().numpy()) for store in withheld]
+        samples = [(scorer(store).numpy(), store.read_by.numpy()) for store in withheld]
         try:
             calibration = Calibration(
                 platt_slope(score[select], columns["label"][select]), limits(samples, false_alarms)

@@ -80,7 +80,8 @@ class GraphStore:
         """The store on another device."""
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
-    def readings(self) -> torch.Tensor:
+    @property
+    def read_by(self) -> torch.Tensor:
         """(w,) int64 which readings speak of each window: bit i stands for ``READINGS[i]``, 0 for none."""
         present = [self.graph_features[:, GRAPH_COLUMNS.index(f"{reading}_present")] > 0 for reading in READINGS]
         return sum(there.long() << bit for bit, there in enumerate(present))

@@ -28,8 +28,9 @@ class Extremes:
         """(w,)."""
         return self.values[:, COLUMNS.index(name)]
 
-    def readings(self) -> np.ndarray:
-        """(w,) int which readings speak of each window, as ``GraphStore.readings`` tells it."""
+    @property
+    def read_by(self) -> np.ndarray:
+        """(w,) int which readings speak of each window, as ``GraphStore.read_by`` tells it."""
         return (self.present << np.arange(len(READINGS))).sum(axis=1)
 
     def without(self, reading: str) -> Extremes:

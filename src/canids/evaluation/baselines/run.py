@@ -83,8 +83,8 @@ def run_baselines(
     calm = np.flatnonzero(validating)[quiet_windows(label[validating], _captures(facts)[validating])]
     calm_windows = windows.take(calm)
     samples = [calm_windows, *(calm_windows.without(reading) for reading in READINGS)]
-    calm_scores = [(score(some, calm), some.readings()) for some in samples]
-    readings = windows.readings()
+    calm_scores = [(score(some, calm), some.read_by) for some in samples]
+    readings = windows.read_by
     scores = facts.with_columns(
         pl.Series(
             name,
