@@ -36,15 +36,14 @@ def trainer(graphs: Path, out: Path, *overrides: str) -> NormalTrainer:
 
 def spoilt(made: NormalTrainer, at: int, spoil) -> NormalTrainer:
     """The trainer, with ``spoil`` called with its model before the training step ``at``."""
-    fit_module, steps = made._fit_module, iter(range(10**6))
+    prepare, steps = made.prepare, iter(range(10**6))
 
-    def watched(module, *arguments):
-        module.model.register_forward_pre_hook(
-            lambda model, _: spoil(model) if model.training and next(steps) == at else None
-        )
-        return fit_module(module, *arguments)
+    def watched():
+        stores, model, prepared = prepare()
+        model.register_forward_pre_hook(lambda model, _: spoil(model) if model.training and next(steps) == at else None)
+        return stores, model, prepared
 
-    made._fit_module = watched
+    made.prepare = watched
     return made
 
 
@@ -100,9 +99,11 @@ class TestGradient:
     @pytest.mark.parametrize(("clip", "largest"), [(0.5, 0.5), (0.0, float("inf"))])
     def test_it_is_clipped_as_the_settings_say(self, clip, largest, graphs, tmp_path):
         made, norms = trainer(graphs, tmp_path, f"trainer.gradient_clip={clip}", "models.gat.lr=0.1"), []
-        fit_module = made._fit_module
+        prepare = made.prepare
 
-        def watched(module, *arguments):
+        def watched():
+            stores, model, prepared = prepare()
+            module = prepared.module
             step = module.optimizer_step
 
             def optimizer_step(epoch, batch_idx, optimizer, closure=None):
@@ -110,9 +111,9 @@ class TestGradient:
                 norms.append(torch.nn.utils.get_total_norm([p.grad for p in module.parameters()]).item())
 
             module.optimizer_step = optimizer_step
-            return fit_module(module, *arguments)
+            return stores, model, prepared
 
-        made._fit_module = watched
+        made.prepare = watched
         made.train()
         assert max(norms) <= largest + 1e-5 and (max(norms) > 0.5) == (clip == 0.0)
 

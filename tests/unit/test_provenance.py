@@ -106,7 +106,7 @@ class TestStages:
             ("models/vgae.py", {"train_vgae", "distill_vgae", "fusion_states"}, {"ingest", "graphs", "simulate"}),
             ("models/gat.py", {"train_gat", "distill_gat", "fusion_states"}, {"ingest", "graphs", "synthesise"}),
             ("training/fit.py", TRAINING, {"ingest", "graphs", "simulate", "synthesise", "report"}),
-            ("training/sampling.py", {"train_gat"}, {"train_vgae", "distill_vgae", "ingest", "graphs"}),
+            ("training/sampling.py", {"train_gat"}, {"train_vgae", "ingest", "graphs"}),
             ("fusion/agent.py", {"train_fusion", "evaluate"}, TRAINING | {"graphs", "ingest"}),
             ("evaluation/thresholds.py", {"evaluate"}, TRAINING | {"graphs", "fusion_states", "train_fusion"}),
             ("evaluation/metrics.py", {"evaluate"}, TRAINING | {"train_fusion"}),

@@ -75,13 +75,14 @@ def trainer(mode: str, graphs: Path, out: Path, teachers: Path, *overrides: str)
 
 def steps_of(made: ModelTrainer, then) -> ModelTrainer:
     """The trainer, with ``then`` called with the number of each training step before it is made."""
-    fit_module, steps = made._fit_module, iter(range(10**6))
+    prepare, steps = made.prepare, iter(range(10**6))
 
-    def watched(module, *arguments):
-        module.model.register_forward_pre_hook(lambda model, _: then(next(steps)) if model.training else None)
-        return fit_module(module, *arguments)
+    def watched():
+        stores, model, prepared = prepare()
+        model.register_forward_pre_hook(lambda model, _: then(next(steps)) if model.training else None)
+        return stores, model, prepared
 
-    made._fit_module = watched
+    made.prepare = watched
     return made
 
 
