@@ -20,10 +20,13 @@ wildcard_constraints:
     scenario="[^/]+",
     capture="[^/]+",
     number=r"\d+",
+    fleet=any_of(FLEETS),
+    part=r"\d+",
 
 
 include: "workflow/rules/ingest.smk"
 include: "workflow/rules/synthesise.smk"
+include: "workflow/rules/simulate_fleet.smk"
 include: "workflow/rules/graphs.smk"
 include: "workflow/rules/batch_size.smk"
 include: "workflow/rules/vgae.smk"

@@ -22,6 +22,7 @@ from canids.config import TEMPLATE, known_datasets, load_config, settings_refere
 from canids.errors import CanidsError
 from canids.frames.frames import ATTACK_FREE
 from canids.progress import log_to_console, track
+from canids.training_data import uses
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 train_app = typer.Typer(help="Train a model.", no_args_is_help=True)
@@ -76,7 +77,7 @@ def _model(config: DictConfig, seed: int, model: str, scale: str) -> Path:
 
 def _copies(config: DictConfig) -> list[tuple[Path, Path, int]]:
     """(frame table, synthesised frame table, number) of each attacked copy that is to be trained on."""
-    if config.training_data == "labelled":
+    if not uses(config.training_data, "synthesised"):
         return []
     where = [
         {"scenario": capture.scenario, "capture": capture.name}
@@ -90,6 +91,18 @@ def _copies(config: DictConfig) -> list[tuple[Path, Path, int]]:
     ]
 
 
+def _fleet(config: DictConfig) -> list[tuple[int, Path]]:
+    """(number, folder) of each part of the simulated fleet that is to be trained on."""
+    from canids.simulate.fleet import fleet_parts, fleet_variant
+
+    if not uses(config.training_data, "fleet"):
+        return []
+    fleet = fleet_variant(config.fleet, config.synthesis)
+    return [
+        (part, _path(config, artifacts.FLEET_PART, fleet=fleet, part=part)) for part in fleet_parts(config.fleet)
+    ]
+
+
 def _recorded_tables(config: DictConfig) -> list[Path]:
     """The frame tables of all captures."""
     return [
@@ -99,8 +112,11 @@ def _recorded_tables(config: DictConfig) -> list[Path]:
 
 
 def _frame_tables(config: DictConfig) -> list[Path]:
-    """The frame tables of all captures and of the attacked copies."""
-    return _recorded_tables(config) + [out for _, out, _ in _copies(config)]
+    """The frame tables of all captures, of the attacked copies and of the fleet."""
+    from canids.simulate.fleet import fleet_tables
+
+    fleet = [folder / name for part, folder in _fleet(config) for name in fleet_tables(config.fleet, part)]
+    return _recorded_tables(config) + [out for _, out, _ in _copies(config)] + fleet
 
 
 def _stores(config: DictConfig) -> list[Path]:
@@ -125,6 +141,23 @@ def simulate(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_F
         if not config.dataset.simulated:
             raise CanidsError(f"dataset {config.dataset.name} is not simulated; obtain it from {config.dataset.source}")
         simulate_demo(Path(config.dataset.folder), config.simulate.seed, config.simulate.seconds)
+
+
+@app.command("simulate-fleet")
+def simulate_fleet(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOLDER) -> None:
+    """Simulate the fleet of vehicles that is trained on (training_data=fleet), and attacks on copies of its drives."""
+    with _clear_errors():
+        from canids.simulate.fleet import simulate_part
+
+        config = load_config(config_folder, overrides or [])
+        parts = _fleet(config)
+        if not parts:
+            raise CanidsError(
+                f"training_data={config.training_data} holds no fleet; add training_data=fleet, or another with +fleet"
+            )
+        for part, folder in parts:
+            simulate_part(folder, part, config.fleet, config.synthesis)
+            typer.echo(folder)
 
 
 @app.command()
@@ -236,7 +269,7 @@ def synthesise(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG
 
         config = load_config(config_folder, overrides or [])
         for parquet, out, number in track(_copies(config), "synthesise"):
-            synthesise_capture(parquet, out, config.synthesis.seed, number)
+            synthesise_capture(parquet, out, config.synthesis, number)
 
 
 @app.command()
@@ -246,9 +279,17 @@ def graphs(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
         from canids.graphs.build import build_graphs
 
         config = load_config(config_folder, overrides or [])
-        parquets = _frame_tables(config)
         out, profiles = _path(config, artifacts.GRAPHS), _path(config, artifacts.PROFILES)
-        build_graphs(parquets, list(config.dataset.train), config.graph, out, profiles, os.cpu_count() or 1)
+        build_graphs(
+            parquets=_frame_tables(config),
+            train=list(config.dataset.train),
+            graph=config.graph,
+            out=out,
+            profiles=profiles,
+            threads=os.cpu_count() or 1,
+            training_data=config.training_data,
+            profile=list(config.dataset.profile),
+        )
 
 
 @app.command("batch-size")

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from canids.errors import ConfigError
+from canids.training_data import CHOICES
 
 
 def setting(default: Any, meaning: str, low: float | None = None, high: float | None = None, choices: Sequence = ()):
@@ -74,6 +75,9 @@ class Dataset:
     simulated: bool = setting(False, "made by `canids simulate` rather than obtained")
     train: list[str] = setting(list, "scenarios to train on")
     test: list[str] = setting(list, "scenarios to test on")
+    profile: list[str] = setting(
+        list, "scenarios whose attack-free captures give their vehicles' known profiles, and are not trained on"
+    )
     optional: list[str] = setting(list, "scenarios that may be missing: not every edition of the dataset has them")
     expected: dict[str, list[str]] = setting(dict, "scenario: globs of the captures that the complete dataset has")
     captures: list[str] = setting(lambda: ["*"], "globs over <scenario>/<capture>: which captures to use")
@@ -90,9 +94,51 @@ class Simulate:
 
 
 @dataclass
+class Shares:
+    dos: float = setting(1.0, "floods with a low ID", 0.0, 1000.0)
+    fuzzing: float = setting(1.5, "random IDs, or random payloads of known IDs", 0.0, 1000.0)
+    spoofing: float = setting(2.0, "one known ID with a partly altered payload, beside its genuine frames", 0.0, 1000.0)
+    replay: float = setting(1.0, "earlier frames of several IDs, sent again", 0.0, 1000.0)
+    suppression: float = setting(1.0, "the frames of one ID missing", 0.0, 1000.0)
+    masquerade: float = setting(
+        1.5, "the frames of one ID replaced by frozen or altered ones, at their times or clumsily late", 0.0, 1000.0
+    )
+
+
+@dataclass
 class Synthesis:
     seed: int = setting(0, "seed of the synthesised attacks", 0, 2**31)
     copies: int = setting(2, "attacked copies of each attack-free training capture", 1, 1000)
+    shares: Shares = field(default_factory=Shares)
+    shortest_span: float = setting(2.0, "shortest attack (s); spans are drawn ln-uniformly", 0.1, 3600.0)
+    longest_span: float = setting(12.0, "longest attack (s)", 0.1, 3600.0)
+    largest_share: float = setting(0.4, "most of a capture that one attack takes", 0.01, 0.9)
+    shortest_pause: float = setting(1.0, "shortest time from one attack to the next (s)", 0.01, 3600.0)
+    longest_pause: float = setting(10.0, "longest time from one attack to the next (s)", 0.01, 3600.0)
+    from_the_start: float = setting(0.2, "share of the copies that are attacked from their first second on", 0.0, 1.0)
+    shortest_gap: float = setting(
+        2e-4,
+        "shortest mean time from one injected frame to the next (s); drawn ln-uniformly",
+        1e-5,
+        60.0,
+    )
+    longest_gap: float = setting(3.0, "longest mean time from one injected frame to the next (s)", 1e-5, 60.0)
+    rare: float = setting(
+        0.5, "share of the injecting attacks with gaps so long that two frames at most lie among a hundred", 0.0, 1.0
+    )
+    fewest_frames: int = setting(
+        10, "injected frames that a slow attack lasts for, as far as largest_share allows", 1, 100_000
+    )
+    known_ids: float = setting(0.5, "share of the fuzzing that sends random payloads of known IDs", 0.0, 1.0)
+
+
+@dataclass
+class Fleet:
+    seed: int = setting(0, "seed of the vehicles and their drives", 0, 2**31)
+    vehicles: int = setting(80, "simulated vehicles", 4, 10_000)
+    captures: int = setting(2, "attack-free drives of each; a known profile needs two", 2, 1000)
+    copies: int = setting(1, "attacked copies of each drive", 1, 1000)
+    seconds: float = setting(20.0, "length of a drive (s)", 5.0, 86400.0)
 
 
 @dataclass
@@ -299,11 +345,14 @@ class Config:
     strict: bool = setting(False, "stop at a line that cannot be read instead of counting it")
     training_data: str = setting(
         "both",
-        "attacks to train on: those that the dataset labels, or these and attacks synthesised on attack-free captures",
-        choices=("labelled", "both"),
+        "what to train and to validate on: labelled attacks, attacks synthesised on attack-free captures (no label is "
+        "read), both, or a simulated fleet alone (the dataset's captures give profiles, and are tested on); also with "
+        "the fleet beside them",
+        choices=CHOICES,
     )
     simulate: Simulate = field(default_factory=Simulate)
     synthesis: Synthesis = field(default_factory=Synthesis)
+    fleet: Fleet = field(default_factory=Fleet)
     graph: Graph = field(default_factory=Graph)
     models: Models = field(default_factory=Models)
     fusion: Fusion = field(default_factory=Fusion)
@@ -364,6 +413,7 @@ def load_config(config_folder: Path, overrides: Sequence[str] = ()) -> DictConfi
     seeds = list(config.seeds)
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds: given {seeds}, allowed: one or more different seeds, each at least 0")
+    _check_synthesis(config.synthesis)
     graph = config.graph
     if graph.seconds:
         reach = math.ceil(graph.seconds / (graph.stride_seconds or graph.seconds))
@@ -393,6 +443,15 @@ def load_schema(path: Path, schema: type) -> DictConfig:
         raise ConfigError(f"{path}: cannot be merged: {error}") from None
     OmegaConf.set_readonly(config, True)
     return config
+
+
+def _check_synthesis(synthesis: DictConfig) -> None:
+    for what in ("span", "pause", "gap"):
+        low, high = synthesis[f"shortest_{what}"], synthesis[f"longest_{what}"]
+        if low > high:
+            raise ConfigError(f"synthesis.shortest_{what}: given {low}, allowed: at most the longest ({high})")
+    if not any(synthesis.shares.values()):
+        raise ConfigError("synthesis.shares: given 0 for every kind, allowed: more for one of them at least")
 
 
 def section(config: DictConfig, *keys: str) -> dict[str, Any]:

@@ -20,10 +20,12 @@ from canids.artifacts import jsonable
 from canids.catalogue import captures_of
 from canids.config import needs_vgae, section
 from canids.frames.dataset import Capture
+from canids.simulate.fleet import fleet_variant
+from canids.training_data import uses
 
 SCALES = ("teacher", "student")
 # What of a dataset's settings tells which captures to take, and not how one is read; and what merely describes it.
-CHOICE = ("captures", "train", "test")
+CHOICE = ("captures", "train", "profile", "test")
 DESCRIPTION = ("title", "source", "licence", "obtain", "files", "optional", "expected")
 
 
@@ -112,12 +114,37 @@ def _reading(variant: Variant) -> dict[str, Any]:
 
 def _graphed(variant: Variant) -> dict[str, Any]:
     copies = variant.config.synthesis.copies if synthesises(variant.config) else 0
-    return {"captures": list(variant.captures), "test": variant.test_scenarios, "copies": copies}
+    return {
+        "captures": list(variant.captures),
+        "test": variant.test_scenarios,
+        "copies": copies,
+        "fleet": fleet_of(variant.config) if trains_on_fleet(variant.config) else None,
+    }
+
+
+def _attacks(config: DictConfig) -> dict[str, Any]:
+    """The settings of the synthesised attacks themselves: more copies change none of them."""
+    return {name: value for name, value in _section(config, "synthesis").items() if name != "copies"}
 
 
 def synthesises(config: DictConfig) -> bool:
     """Whether attacks synthesised on attack-free captures are trained on."""
-    return config.training_data != "labelled"
+    return uses(config.training_data, "synthesised")
+
+
+def trains_on_fleet(config: DictConfig) -> bool:
+    """Whether a simulated fleet is trained on."""
+    return uses(config.training_data, "fleet")
+
+
+def fleet_of(config: DictConfig) -> str:
+    """Name of the fleet that some settings describe: of its folder, which every variant with the same fleet shares."""
+    return fleet_variant(config.fleet, config.synthesis)
+
+
+def fleet_settings(config: DictConfig) -> dict[str, Any]:
+    """What is read to simulate a fleet."""
+    return {"fleet": _section(config, "fleet"), "synthesis": _attacks(config)}
 
 
 ARTIFACTS = {
@@ -126,11 +153,16 @@ ARTIFACTS = {
         inputs=_reading,
     ),
     "synthesised": Artifact(
-        params=lambda c: {"seed": c.synthesis.seed},
+        params=lambda c: {"settings": _attacks(c)},
         after=lambda c: ["frames"],
     ),
     "graphs": Artifact(
-        params=lambda c: {"train": list(c.dataset.train), "settings": section(c, "graph")},
+        params=lambda c: {
+            "train": list(c.dataset.train),
+            "profile": list(c.dataset.profile),
+            "training_data": c.training_data,
+            "settings": section(c, "graph"),
+        },
         after=lambda c: ["frames", *(["synthesised"] if synthesises(c) else [])],
         inputs=_graphed,
     ),

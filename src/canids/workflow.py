@@ -34,6 +34,7 @@ STAGES = {
     "simulate": "canids.simulate.demo",
     "ingest": "canids.frames.ingest",
     "synthesise": "canids.simulate.synthesis",
+    "simulate_fleet": "canids.simulate.fleet",
     "graphs": "canids.graphs.build",
     "batch_size": "canids.training.size_batches",
     "train_vgae": "canids.training.modes.autoencoder",

@@ -1,5 +1,7 @@
 """Attacks injected into simulated and recorded traffic: what they do on the bus, and what is labelled."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from makers import frames_of, rng
@@ -8,6 +10,7 @@ from canids.errors import DatasetError
 from canids.frames.frames import Frames
 from canids.simulate.arbitration import frame_seconds
 from canids.simulate.attacks import ATTACKS, inject, masquerade, suppression
+from canids.simulate.known_ids import known_ids
 
 SPANS = [(2.0, 2.6), (3.2, 3.9)]
 LABELLED = [kind for kind in ATTACKS if kind != "suppression"]
@@ -187,6 +190,76 @@ class TestAttacks:
     def test_a_capture_without_a_fit_id_says_so(self):
         with pytest.raises(DatasetError, match="no periodic ID to suppress"):
             inject(frames_of([0.0, 1.0, 2.0], [1, 2, 3]), "suppression", [(0.5, 1.5)], rng())
+
+
+def both_formats() -> Frames:
+    """Two IDs of one number, a standard and an extended one, and two more; the extended one with other payloads."""
+    time = np.sort(np.concatenate([np.arange(k * 2e-3, 5.0, 0.02) for k in range(4)]).round(5))
+    turn = np.arange(len(time)) % 4
+    extended = turn == 1
+    payload = np.random.default_rng(5).integers(0, 100, (len(time), 8), dtype=np.uint8)
+    payload[extended] += 100
+    return frames_of(50.0 + time, np.where(turn < 2, 0x100, 0x200 + turn), extended, payload=payload)
+
+
+class TestStandardAndExtended:
+    """A standard and an extended ID of one number are two IDs."""
+
+    def test_each_is_known_with_its_own_frames(self):
+        frames = both_formats()
+        known = [each for each in known_ids(frames) if each.arbitration_id == 0x100]
+        assert [set(frames.is_extended[each.index].tolist()) for each in known] == [{False}, {True}]
+
+    @pytest.mark.parametrize("kind", ["suppression", "masquerade"])
+    @pytest.mark.parametrize("seed", range(4))
+    def test_an_attack_on_one_leaves_the_other_alone(self, kind, seed):
+        frames = both_formats()
+        attacked, _ = inject(frames, kind, [(2.0, 3.5)], rng(seed))
+        untouched = [
+            np.array_equal(attacked.payload[mine(attacked) & ~attacked.attack], frames.payload[mine(frames)])
+            for mine in (lambda f, n=n, e=e: (f.arbitration_id == n) & (f.is_extended == e)
+                         for n, e in ((0x100, False), (0x100, True), (0x202, False), (0x203, False)))
+        ]  # fmt: skip
+        assert untouched.count(False) == 1
+
+    def test_replay_sends_each_in_its_own_format(self):
+        frames = both_formats()
+        attacked, _ = inject(frames, "replay", [(2.0, 3.5)], rng(1))
+        sent = attacked.take(attacked.attack & (attacked.arbitration_id == 0x100))
+        assert len(sent)
+        np.testing.assert_array_equal(sent.payload[:, 0] >= 100, sent.is_extended)
+
+
+class TestCanFd:
+    """Payloads of more than 8 bytes."""
+
+    @staticmethod
+    def long_frames() -> Frames:
+        frames = recorded_frames()
+        long = np.random.default_rng(6).integers(0, 256, (len(frames), 64), dtype=np.uint8)
+        return replace(frames, dlc=np.full(len(frames), 64, np.uint8), payload=long[:, :8], payload_fd=long)
+
+    @pytest.mark.parametrize("kind", ATTACKS)
+    def test_genuine_payloads_are_kept_whole(self, kind):
+        frames = self.long_frames()
+        attacked, _ = inject(frames, kind, SPANS, rng())
+        sent = {bytes(each) for each in frames.payload_fd}
+        assert {bytes(each) for each in attacked.payload_fd[~attacked.attack]} <= sent
+
+    @pytest.mark.parametrize("kind", ATTACKS)
+    def test_both_columns_agree(self, kind):
+        attacked, _ = inject(self.long_frames(), kind, SPANS, rng())
+        np.testing.assert_array_equal(attacked.payload, attacked.payload_fd[:, :8])
+
+    @pytest.mark.parametrize("kind", ["replay", "spoofing", "masquerade"])
+    def test_attackers_send_whole_payloads(self, kind):
+        attacked, _ = inject(self.long_frames(), kind, SPANS, rng(2))
+        assert attacked.payload_fd[attacked.attack][:, 40:].any(axis=1).mean() > 0.9
+
+    def test_what_the_attacker_does_not_fill_is_zero(self):
+        attacked, _ = inject(self.long_frames(), "fuzzing", SPANS, rng())
+        beyond = np.arange(64) >= attacked.dlc[:, None]
+        assert not attacked.payload_fd[beyond].any()
 
 
 class TestRecordedTraffic:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from canids.config import Graph
+from canids.config import Graph, Synthesis
 from canids.errors import ArtifactError
 from canids.frames.dataset import Capture
 from canids.frames.ingest import ingest
@@ -25,7 +25,7 @@ def graphs(tmp_path_factory):
     parquet, copy = folder / "frames.parquet", folder / "copy.parquet"
     capture = Capture("train", "alpha", source, "alpha", "attack-free")
     ingest(capture, parquet, folder / "frames.json", None, False)
-    synthesise(parquet, copy, 0, 0)
+    synthesise(parquet, copy, OmegaConf.structured(Synthesis), 0)
     build_graphs([parquet, copy], ["train"], OmegaConf.structured(Graph), folder / "graphs", folder / "profiles")
     return folder / "graphs"
 

@@ -83,6 +83,18 @@ class TestLayers:
         assert load_config(SHIPPED, [f"dataset={name}"]).dataset.train
 
 
+class TestSynthesis:
+    @pytest.mark.parametrize("what", ["span", "pause", "gap"])
+    def test_a_shortest_above_its_longest_is_refused(self, folder, what):
+        words = f"synthesis.shortest_{what}: given 8.0, allowed: at most the longest (5.0)"
+        assert message(folder, f"synthesis.shortest_{what}=8", f"synthesis.longest_{what}=5") == words
+
+    def test_no_kind_at_all_is_refused(self, folder):
+        kinds = ("dos", "fuzzing", "spoofing", "replay", "suppression", "masquerade")
+        given = [f"synthesis.shares.{kind}=0" for kind in kinds]
+        assert message(folder, *given).startswith("synthesis.shares: given 0 for every kind")
+
+
 class TestUnknownSettings:
     def test_the_full_path_is_named(self, folder):
         assert message(folder, "models.gat.teacher.hiden=3").startswith("models.gat.teacher.hiden: unknown setting")
@@ -153,7 +165,9 @@ class TestWrongValues:
         assert f"graph.window={load_config(folder, [override]).graph.window}" == override
 
     def test_a_value_that_is_none_of_the_choices_lists_them(self, folder):
-        assert message(folder, "training_data=some").endswith("given 'some', allowed: one of labelled, both")
+        assert message(folder, "training_data=some").startswith(
+            "training_data: given 'some', allowed: one of labelled, synthesised, both, fleet"
+        )
 
     def test_a_wrong_element_of_a_list_is_named(self, folder):
         assert message(folder, "seeds=[1, x]") == "seeds[1]: given 'x', allowed: list[int]"

@@ -9,7 +9,7 @@ from makers import periodic
 from omegaconf import OmegaConf
 
 from canids.artifacts import read_json, write_json
-from canids.config import Graph
+from canids.config import Graph, Synthesis
 from canids.errors import ArtifactError
 from canids.frames.dataset import Capture
 from canids.frames.frames import Frames
@@ -72,7 +72,7 @@ def parquets(tmp_path_factory):
     ]
     for number, parquet in enumerate(captures[:2]):
         captures.append(folder / "synthesised" / f"copy-{number}.parquet")
-        synthesise(parquet, captures[-1], 0, number)
+        synthesise(parquet, captures[-1], OmegaConf.structured(Synthesis), number)
     return captures
 
 

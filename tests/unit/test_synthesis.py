@@ -7,14 +7,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 from makers import frames_of, rng
+from omegaconf import OmegaConf
 
+from canids.config import Synthesis
 from canids.errors import DatasetError
 from canids.frames.content import content_sha256
 from canids.frames.frames import SYNTHESISED, Frames
 from canids.frames.parquet import read_frames, write_frames
 from canids.simulate.attacks import ATTACK_KINDS, SUPPRESSION
-from canids.simulate.synthesis import FROM_THE_START, LARGEST_SHARE, SPANS, attack_randomly, synthesise
+from canids.simulate.synthesis import attack_randomly, synthesise
 from canids.simulate.traffic import drive
+
+SETTINGS = OmegaConf.structured(Synthesis)
+INJECTING = ("DoS", "fuzzing", "spoofing")
+
+
+def given(**settings) -> OmegaConf:
+    return OmegaConf.merge(SETTINGS, settings)
+
+
+def only(kind: str) -> dict:
+    """Shares that leave one kind of attack alone."""
+    return {each.lower(): float(each == kind) for each in ATTACK_KINDS}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +38,7 @@ def long_drive(vehicle) -> Frames:
 
 @pytest.fixture(scope="module")
 def attacked(long_drive) -> list[tuple[Frames, list]]:
-    return [attack_randomly(long_drive, rng(seed)) for seed in range(12)]
+    return [attack_randomly(long_drive, SETTINGS, rng(seed)) for seed in range(16)]
 
 
 def seconds(frames: Frames) -> np.ndarray:
@@ -59,30 +73,52 @@ class TestAttacks:
                 inside = (seconds(frames) >= span.start) & (seconds(frames) <= span.end)
                 assert not frames.attack[inside].any()
 
-    def test_no_attack_takes_more_than_its_share(self, attacked, long_drive):
-        longest = max(LARGEST_SHARE * seconds(long_drive)[-1], SPANS[0])
-        assert max(span.end - span.start for _, spans in attacked for span in spans) < longest + 0.5
+    @pytest.mark.parametrize("share", [0.1, 0.4])
+    def test_no_attack_takes_more_than_its_share(self, long_drive, share):
+        settings = given(largest_share=share)
+        spans = [span for seed in range(6) for span in attack_randomly(long_drive, settings, rng(seed))[1]]
+        assert max(span.end - span.start for span in spans) < share * seconds(long_drive)[-1] + 0.5
 
     def test_all_kinds_occur(self, attacked):
         assert {span.kind for _, spans in attacked for span in spans} == set(ATTACK_KINDS)
 
-    def test_some_captures_are_attacked_from_the_start(self, long_drive):
-        first = [attack_randomly(long_drive, rng(seed))[1][0].start for seed in range(40)]
-        assert 0.3 * FROM_THE_START < np.mean(np.array(first) < 0.6) < 3 * FROM_THE_START
+    @pytest.mark.parametrize("share", [0.0, 1.0])
+    def test_so_many_copies_as_asked_for_are_attacked_in_their_first_second(self, long_drive, share):
+        settings = given(from_the_start=share, fewest_frames=1, shares=only("DoS"), longest_gap=0.1, rare=0)
+        first = [attack_randomly(long_drive, settings, rng(seed))[1][0].start for seed in range(8)]
+        assert np.mean(np.array(first) < 1) == share
 
-    def test_paces_differ_widely(self, attacked):
-        rates = [
-            (frames.attack & (seconds(frames) >= span.start) & (seconds(frames) <= span.end)).sum()
-            / (span.end - span.start)
-            for frames, spans in attacked
-            for span in spans
-            if span.kind in ("DoS", "fuzzing") and span.end > span.start
-        ]
-        assert max(rates) > 10 * min(rates)
+    @pytest.mark.parametrize("kind", ATTACK_KINDS)
+    def test_a_kind_alone_can_be_asked_for(self, long_drive, kind):
+        spans = [s for seed in range(3) for s in attack_randomly(long_drive, given(shares=only(kind)), rng(seed))[1]]
+        assert {span.kind for span in spans} == {kind}
+
+    @pytest.mark.parametrize("kind", INJECTING)
+    def test_rare_attacks_leave_at_most_two_frames_among_a_hundred_on_average(self, long_drive, kind):
+        for seed in range(6):
+            frames, spans = attack_randomly(long_drive, given(rare=1, shares=only(kind)), rng(seed))
+            for span in spans:
+                inside = (seconds(frames) >= span.start) & (seconds(frames) <= span.end)
+                assert frames.attack[inside].sum() <= 1 + 2.5 * inside.sum() / 100
+
+    def test_a_slow_attack_lasts_for_several_frames(self, long_drive):
+        settings = given(rare=1, shortest_span=0.1, longest_span=0.1, longest_gap=0.5, shares=only("spoofing"))
+        spans = [span for seed in range(6) for span in attack_randomly(long_drive, settings, rng(seed))[1]]
+        lasting = [span.end - span.start for span in spans if span.end < 20]
+        assert max(lasting) > 1
+
+    def test_paces_run_from_a_saturated_bus_to_a_frame_now_and_then(self, long_drive):
+        rates = []
+        for seed in range(24):
+            frames, spans = attack_randomly(long_drive, given(shares=only("DoS")), rng(seed))
+            for span in spans:
+                inside = (seconds(frames) >= span.start) & (seconds(frames) <= span.end)
+                rates.append(frames.attack[inside].sum() / (span.end - span.start + 1))
+        assert max(rates) > 1000 and min(rates) < 3
 
     def test_the_given_frames_stay_as_they_were(self, long_drive):
         before = content_sha256(long_drive), long_drive.attack.copy()
-        attack_randomly(long_drive, rng(1))
+        attack_randomly(long_drive, SETTINGS, rng(1))
         assert content_sha256(long_drive) == before[0] and np.array_equal(long_drive.attack, before[1])
 
     def test_frames_stay_in_time_order(self, attacked):
@@ -92,7 +128,7 @@ class TestAttacks:
         assert {frames.timestamp[0] for frames, _ in attacked} == {long_drive.timestamp[0]}
 
     def test_the_same_generator_gives_the_same_attacks(self, long_drive):
-        one, other = (attack_randomly(long_drive, rng(5)) for _ in range(2))
+        one, other = (attack_randomly(long_drive, SETTINGS, rng(5)) for _ in range(2))
         assert (content_sha256(one[0]), one[1]) == (content_sha256(other[0]), other[1])
 
 
@@ -110,7 +146,7 @@ def capture(tmp_path, long_drive) -> Path:
 
 def made(capture: Path, name: str, seed: int = 0, number: int = 0) -> tuple[Frames, dict]:
     out = capture.with_name(f"{name}.parquet")
-    synthesise(capture, out, seed, number)
+    synthesise(capture, out, given(seed=seed), number)
     return read_frames(out)
 
 
@@ -167,7 +203,7 @@ class TestFile:
         short = frames_of(np.arange(20) * 0.01, [5] * 20)
         facts = {**read_frames(capture)[1], "duration_s": 0.19, "content_sha256": content_sha256(short)}
         write_frames(capture.with_name("short.parquet"), short, facts)
-        with pytest.raises(DatasetError, match=r"0\.2 s are too short for a synthesised attack"):
+        with pytest.raises(DatasetError, match=r"attack-free-tango: 0\.2 s are too short for a synthesised attack"):
             made(capture.with_name("short.parquet"), "out")
 
     def test_a_refusal_writes_nothing(self, capture):

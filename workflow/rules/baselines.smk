@@ -7,6 +7,7 @@ rule baselines:
         graphs=made_by("graphs", GRAPHS_SUMMARY),
         records=lambda w: ingest_records(w.dataset),
         synthesised=lambda w: synthesised_captures(w.dataset),
+        fleet=lambda w: fleet_parts_used(w.dataset),
     output:
         metrics=f"{BASELINES}/metrics.json",
         scores=f"{BASELINES}/scores.parquet",
@@ -22,6 +23,7 @@ rule baselines:
     params:
         **settings_for("baselines"),
         frames=lambda w: per_capture(FRAMES, w.dataset),
+        fleet=lambda w: fleet_tables_used(w.dataset),
         code=CODE["baselines"],
     message:
         "fit and evaluate the baselines, seed {wildcards.seed}"

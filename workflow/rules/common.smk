@@ -9,13 +9,17 @@ from canids.config import needs_vgae, section
 from canids.errors import CanidsError
 from canids.frames.frames import ATTACK_FREE
 from canids.fusion.names import ALTERNATIVES_FILE
+from canids.simulate.fleet import fleet_parts, fleet_tables
 from canids.variants import (
     ARTIFACTS,
     SCALES,
     Variant,
     batch_settings,
+    fleet_of,
+    fleet_settings,
     places,
     synthesises,
+    trains_on_fleet,
 )
 from canids.workflow import settings_of
 
@@ -50,6 +54,8 @@ FINGERPRINT = artifact(artifacts.FINGERPRINT)
 INGEST_RECORD = artifact(artifacts.INGEST_RECORD)
 SYNTHESISED = artifact(artifacts.SYNTHESISED)
 SYNTHESIS_RECORD = SYNTHESISED.replace(".parquet", ".json")
+FLEET_PART = artifact(artifacts.FLEET_PART)
+FLEET_LOGS = f"{RESULTS}/fleet/{{fleet}}"
 GRAPHS = artifact(artifacts.GRAPHS)
 GRAPHS_SUMMARY = f"{GRAPHS}/graphs.json"
 PROFILES = artifact(artifacts.PROFILES)
@@ -105,6 +111,7 @@ def read_here(folder):
 
 
 CAPTURES = {folder: read_here(folder) for folder in VARIANTS}
+FLEETS = {fleet_of(v.config): v.config for v in VARIANTS.values()}
 SIMULATED = next((v for v in VARIANTS.values() if v.config.dataset.simulated), None)
 
 
@@ -277,6 +284,31 @@ def synthesised_captures(variant):
         if c.scenario in config.dataset.train and c.attack_type == ATTACK_FREE
         for number in range(config.synthesis.copies)
     ]
+
+
+def fleet_parts_used(variant):
+    """The folders of the simulated fleet, if it is trained on."""
+    config = VARIANTS[variant].config
+    if not trains_on_fleet(config):
+        return []
+    return [
+        artifact(FLEET_PART, fleet=fleet_of(config), part=part)
+        for part in fleet_parts(config.fleet)
+    ]
+
+
+def fleet_tables_used(variant):
+    """The frame tables of the simulated fleet, if it is trained on."""
+    return [
+        f"{folder}/{name}"
+        for part, folder in enumerate(fleet_parts_used(variant))
+        for name in fleet_tables(VARIANTS[variant].config.fleet, part)
+    ]
+
+
+def simulated_with(key):
+    """Params: the settings that a fleet is simulated with."""
+    return lambda wildcards: fleet_settings(FLEETS[wildcards.fleet])[key]
 
 
 def trained_models():

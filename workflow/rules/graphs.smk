@@ -8,6 +8,7 @@ for NAME, MADE_HERE, TEST_SCENARIOS in graph_rules():
         input:
             records=lambda w: ingest_records(w.dataset),
             synthesised=lambda w: synthesised_captures(w.dataset),
+            fleet=lambda w: fleet_parts_used(w.dataset),
         output:
             stores=[*FITTING_STORES, *test_stores(TEST_SCENARIOS)],
             summary=GRAPHS_SUMMARY,
@@ -24,6 +25,7 @@ for NAME, MADE_HERE, TEST_SCENARIOS in graph_rules():
         params:
             **settings_for("graphs"),
             frames=lambda w: per_capture(FRAMES, w.dataset),
+            fleet=lambda w: fleet_tables_used(w.dataset),
             profiles=PROFILES,
             code=CODE["graphs"],
         message:

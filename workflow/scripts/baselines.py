@@ -11,7 +11,9 @@ with stage(snakemake):
     run_baselines(
         stores=[Path(path) for path in snakemake.input.stores],
         graphs=Path(snakemake.input.graphs),
-        frames=[Path(path) for path in [*snakemake.params.frames, *snakemake.input.synthesised]],
+        frames=[
+            Path(path) for path in [*snakemake.params.frames, *snakemake.input.synthesised, *snakemake.params.fleet]
+        ],
         evaluation=OmegaConf.create(snakemake.params.settings),
         false_alarms=snakemake.params.false_alarms,
         seed=int(snakemake.wildcards.seed),

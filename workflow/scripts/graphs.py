@@ -9,10 +9,14 @@ from canids.workflow import stage
 
 with stage(snakemake):
     build_graphs(
-        parquets=[Path(path) for path in [*snakemake.params.frames, *snakemake.input.synthesised]],
+        parquets=[
+            Path(path) for path in [*snakemake.params.frames, *snakemake.input.synthesised, *snakemake.params.fleet]
+        ],
         train=snakemake.params.train,
         graph=OmegaConf.create(snakemake.params.settings["graph"]),
         out=Path(snakemake.output.summary).parent,
         profiles=Path(snakemake.params.profiles),
         threads=snakemake.threads,
+        training_data=snakemake.params.training_data,
+        profile=snakemake.params.profile,
     )

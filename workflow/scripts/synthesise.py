@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from canids.simulate.synthesis import synthesise
 from canids.workflow import stage
 
@@ -9,6 +11,6 @@ with stage(snakemake):
     synthesise(
         parquet=Path(snakemake.input.record).with_suffix(".parquet"),
         out=Path(snakemake.output.frames),
-        seed=snakemake.params.seed,
+        settings=OmegaConf.create(snakemake.params.settings),
         number=int(snakemake.wildcards.number),
     )

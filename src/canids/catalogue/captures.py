@@ -48,7 +48,7 @@ def captures_on_disk(dataset: DictConfig) -> list[Capture]:
         )
     found = find_captures(dataset)
     sources = []
-    for scenario in [*dataset.train, *dataset.test]:
+    for scenario in [*dataset.train, *dataset.profile, *dataset.test]:
         if not found[scenario] and scenario not in dataset.optional:
             raise DatasetError(
                 f"{', '.join(str(folder / glob) for glob in _globs(dataset, scenario))}: no capture "
@@ -73,7 +73,7 @@ def find_captures(dataset: DictConfig) -> dict[str, list[tuple[str, Path]]]:
     """
     folder, taken = dataset_folder(dataset), set()
     found: dict[str, list[tuple[str, Path]]] = {}
-    for scenario in dict.fromkeys([*dataset.scenarios, *dataset.train, *dataset.test]):
+    for scenario in dict.fromkeys([*dataset.scenarios, *dataset.train, *dataset.profile, *dataset.test]):
         found[scenario] = []
         for glob in _globs(dataset, scenario):
             for path, name in _captures(folder, glob):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 ATTACK_FREE = "attack-free"
+FLEET = "fleet"  # scenario of the drives of simulated vehicles
 SYNTHESISED = "synthesised"  # scenario of the captures that attacks were synthesised on
 
 

@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from canids.artifacts import write_json
 from canids.errors import DatasetError
-from canids.frames.fingerprint import fingerprint_path, read_fingerprint
-from canids.frames.frames import ATTACK_FREE, SYNTHESISED, Frames
-from canids.frames.parquet import read_frames
-from canids.frames.recordings import Pair, Place
+from canids.frames.frames import ATTACK_FREE, FLEET, SYNTHESISED
+from canids.frames.recordings import Pair
+from canids.graphs.captures import MADE, LabelledCapture, load_capture, placed, sides_of
 from canids.graphs.check import check_splits
-from canids.graphs.duplicates import left_out, recordings
+from canids.graphs.duplicates import left_out
 from canids.graphs.enroll import fit_profile
 from canids.graphs.left_out import without
 from canids.graphs.profile import VehicleProfile, save_profile
 from canids.graphs.readings import Reading, known_reading, own_reading
 from canids.graphs.references import Sample
-from canids.graphs.splits import GUARD, ROLES, VALIDATION_ROLES, roles_at, split_blocks
+from canids.graphs.splits import GUARD, ROLES, VALIDATION_ROLES, roles_at, split_blocks, split_vehicles
 from canids.graphs.store import (
     EDGE_COLUMNS,
     GRAPH_COLUMNS,
@@ -37,122 +35,64 @@ from canids.graphs.store import (
     save_store,
     store_of_arrays,
 )
-from canids.graphs.windows import Cut, WindowedCapture, window_capture
 from canids.progress import track
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class LabelledCapture:
-    """A capture in windows, with what the labels say of each window.
-
-    Attributes:
-        facts: of the ingest record. attack_type: (w,) names, ``ATTACK_FREE`` where a window is.
-        injected: indices of the injected frames.
-        place: its recording, and its clock's offset to the recording's; those of the original for a synthesised one.
-    """
-
-    facts: dict[str, Any]
-    windows: WindowedCapture
-    attack_type: np.ndarray
-    injected: np.ndarray
-    place: Place
-
-    @property
-    def attacked(self) -> np.ndarray:
-        """(w,) bool."""
-        return self.attack_type != ATTACK_FREE
-
-    @property
-    def recording(self) -> str:
-        """Key of the first capture of its recording."""
-        return self.place.recording
-
-    @property
-    def key(self) -> str:
-        return f"{self.facts['scenario']}/{self.facts['capture']}"
-
-    @property
-    def vehicle(self) -> str:
-        return self.facts["vehicle"]
-
-    def spans(self) -> list[dict[str, Any]]:
-        """The attacks on the capture, with the index of the first frame of each and how many frames it injects."""
-        seconds = self.windows.timestamp - self.windows.timestamp[0]
-        injected = seconds[self.injected]
-        return [
-            {
-                **span,
-                "first_frame": int(np.searchsorted(seconds, span["start"])),
-                "injected": int(np.count_nonzero((injected >= span["start"]) & (injected <= span["end"]))),
-            }
-            for span in self.facts["attack_spans"]
-        ]
-
-    def window_times(self) -> tuple[np.ndarray, np.ndarray]:
-        """(w,) start and end of each window, s since the capture's first frame."""
-        times = self.windows.timestamp - self.windows.timestamp[0]
-        return times[self.windows.first_frame], times[self.windows.last_frame]
-
-    def recording_times(self) -> tuple[np.ndarray, np.ndarray]:
-        """(w,) start and end of each window on the recording's clock, s."""
-        start, end = self.window_times()
-        return start + self.place.offset, end + self.place.offset
-
-
 def build_graphs(
-    parquets: Sequence[Path], train: Sequence[str], graph: DictConfig, out: Path, profiles: Path, threads: int = 1
+    parquets: Sequence[Path],
+    train: Sequence[str],
+    graph: DictConfig,
+    out: Path,
+    profiles: Path,
+    threads: int = 1,
+    training_data: str = "both",
+    profile: Sequence[str] = (),
 ) -> None:
     """Build every graph store of a dataset.
 
     Args:
-        parquets: the frame tables of all captures, synthesised ones among them.
-        train: scenarios to train on; synthesised captures are trained on too, every other scenario is for testing.
+        parquets: the frame tables of all captures, synthesised and simulated ones among them.
+        train: scenarios to train on; every other scenario that is neither simulated nor synthesised is for testing.
         graph: the ``graph`` section of the configuration.
         out: folder of the stores and ``graphs.json``.
         profiles: folder of the vehicle profiles.
         threads: captures that are worked on at once; the result is the same.
+        training_data: the setting; says which captures of ``train`` are trained on (``captures.sides_of``).
+        profile: scenarios whose attack-free captures fit profiles alone.
 
     Raises:
         DatasetError: a capture is too short for a window, or nothing is left to train on.
         ArtifactError: windows of two roles share frames.
     """
-    captures = _each(parquets, lambda path: _load(path, graph), threads, "windows")
-    captures, pairs = _placed(captures, parquets)
-    training, repeats = _once([c for c in captures if c.facts["scenario"] in [*train, SYNTHESISED]])
-    testing = [c for c in captures if c.facts["scenario"] not in [*train, SYNTHESISED]]
-    excluded = left_out(*({c.key: c.recording for c in side} for side in (training, testing)), graph.duplicates)
-    _check_left(testing, excluded)
-    training, testing = ([c for c in side if c.key not in excluded] for side in (training, testing))
+    captures = _each(parquets, lambda path: load_capture(path, graph), threads, "windows")
+    captures, pairs = placed(captures, parquets)
+    sides = sides_of(captures, train, profile, training_data)
+    learning, repeats = _once(sides.references)
+    excluded = left_out(*({c.key: c.recording for c in side} for side in (learning, sides.testing)), graph.duplicates)
+    _check_left(sides.testing, excluded)
+    sides = sides.without([*excluded, *repeats])
+    training, testing = sides.training, sides.testing
     if not training:
-        raise DatasetError("no training capture; see dataset.train and dataset.captures")
+        raise DatasetError("no training capture; see dataset.train, dataset.captures and training_data")
     roles = _split(training, graph)
     roles += [np.full(len(c.windows), ROLES.index("test"), np.int8) for c in testing]
     used = [*training, *testing]
     attack_types = tuple(dict.fromkeys([ATTACK_FREE, *(t for c in used for t in np.unique(c.attack_type).tolist())]))
     names = tuple(c.key for c in used)
     ids = np.unique(np.concatenate([c.windows.ids for c in used]))
-    fitted = _fitted_profiles(training, testing, threads)
-    known = {number: fitted[mine] for number, c in enumerate(used) if (mine := _references(training, c.vehicle, c))}
-    readings = _each(
-        [(c.windows, known.get(number), read) for number, c in enumerate(used) for read in (True, False)],
-        lambda each: known_reading(*each[:2]) if each[2] else own_reading(each[0], graph.warmup, graph.quarantine),
-        threads,
-        "graphs",
-    )
-    stores = [
-        _store(
-            number,
-            capture,
-            role,
-            without(readings[2 * number : 2 * number + 2], graph.leave_out),
-            ids,
-            names,
-            attack_types,
-        )
-        for number, (capture, role) in enumerate(zip(used, roles, strict=True))
-    ]
+    references = sides.references
+    fitted = _fitted_profiles(references, used, threads)
+    known = {number: fitted[mine] for number, c in enumerate(used) if (mine := _references(references, c.vehicle, c))}
+
+    def graphs_of(number: int) -> GraphStore:
+        windows = used[number].windows
+        readings = known_reading(windows, known.get(number)), own_reading(windows, graph.warmup, graph.quarantine)
+        kept = without(readings, graph.leave_out)
+        return _store(number, used[number], roles[number], kept, ids, names, attack_types)
+
+    stores = _each(range(len(used)), graphs_of, threads, "graphs")
     parts = {"train": [ROLES.index("train")], "val": list(VALIDATION_ROLES)}
     written = []
     for part, wanted in parts.items():
@@ -163,81 +103,42 @@ def build_graphs(
             )
         written.append(out / f"{part}.safetensors")
         save_store(written[-1], concatenate(chosen))
-    for scenario in dict.fromkeys(c.facts["scenario"] for c in testing):
-        chosen = [s for s, c in zip(stores, used, strict=True) if c.facts["scenario"] == scenario]
+    for scenario in dict.fromkeys(c.scenario for c in testing):
+        chosen = [s for s, c in zip(stores, used, strict=True) if c.scenario == scenario]
         written.append(out / f"{scenario}.safetensors")
         save_store(written[-1], concatenate(chosen))
-    for vehicle in dict.fromkeys(c.vehicle for c in training):
-        mine = _references(training, vehicle)
+    for vehicle in dict.fromkeys(c.vehicle for c in references if c.scenario not in MADE):
+        mine = _references(references, vehicle)
         if mine:
-            save_profile(profiles / vehicle, fitted[mine], vehicle, [training[i].key for i in mine])
-    write_json(out / "graphs.json", _summary(used, roles, stores, repeats, excluded, pairs, known, graph))
+            save_profile(profiles / vehicle, fitted[mine], vehicle, [references[i].key for i in mine])
+    summary = _summary(used, roles, stores, repeats, excluded, pairs, known, graph)
+    summary |= {
+        "training_data": training_data,
+        "profile_captures": {c.key: {"vehicle": c.vehicle, "recording": c.recording} for c in sides.profiling},
+    }
+    write_json(out / "graphs.json", summary)
     check_splits(written, out / "graphs.json")
-
-
-def _load(path: Path, graph: DictConfig) -> LabelledCapture:
-    frames, facts = read_frames(path)
-    windows = window_capture(frames, Cut(graph.window, graph.stride, graph.seconds, graph.stride_seconds))
-    if len(windows) == 0:
-        wanted = f"{graph.seconds:g} s" if graph.seconds else graph.window
-        raise DatasetError(f"{path}: {len(frames)} frames are too few for one window of {wanted}")
-    place = Place(f"{facts['scenario']}/{facts['capture']}", 0.0)
-    attack_type = _attack_types(frames, windows, facts["attack_spans"])
-    return LabelledCapture(facts, windows, attack_type, np.flatnonzero(frames.attack), place)
-
-
-def _placed(captures: list[LabelledCapture], parquets: Sequence[Path]) -> tuple[list[LabelledCapture], list[Pair]]:
-    """The captures, each with its recording, and the pairs that are one recording."""
-    recorded = {c.key: path for c, path in zip(captures, parquets, strict=True) if c.facts["scenario"] != SYNTHESISED}
-    contents = {c.key: c.facts["content_sha256"] for c in captures if c.key in recorded}
-    places, pairs = recordings(
-        contents, {key: read_fingerprint(fingerprint_path(path)) for key, path in recorded.items()}
-    )
-    of_content = {content: places[key] for key, content in reversed(contents.items())}
-    placed = []
-    for capture in captures:
-        origin = capture.facts.get("origin_sha256", capture.facts["content_sha256"])
-        if origin not in of_content:
-            raise DatasetError(f"{capture.key}: synthesised on a capture that is not there; synthesise it again")
-        placed.append(replace(capture, place=places.get(capture.key, of_content[origin])))
-    return placed, pairs
 
 
 def _check_left(testing: list[LabelledCapture], excluded: dict[str, list[str]]) -> None:
     """Refuse a test scenario of which nothing is left; name whatever else is left out."""
     for key, others in excluded.items():
         logger.warning("%s is left out: one recording with %s", key, ", ".join(others))
-    left = {c.facts["scenario"] for c in testing if c.key not in excluded}
+    left = {c.scenario for c in testing if c.key not in excluded}
     for c in testing:
-        if c.facts["scenario"] not in left:
+        if c.scenario not in left:
             raise DatasetError(
                 f"{c.key}: one recording with {excluded[c.key][0]}, which is trained on, and nothing else is left of "
                 f"its scenario; leave one of them out (dataset.captures), or the other way (graph.duplicates)"
             )
 
 
-def _attack_types(frames: Frames, windows: WindowedCapture, spans: list[dict]) -> np.ndarray:
-    """(w,) names: of the first injected frame's attack, or of a span that injects none and holds the whole window."""
-    names = np.full(len(windows), ATTACK_FREE, dtype=object)
-    seconds = frames.timestamp - frames.timestamp[0]
-    for span in spans:
-        inside = (seconds >= span["start"]) & (seconds <= span["end"])
-        if not frames.attack[inside].any():
-            names[inside[windows.first_frame] & inside[windows.last_frame]] = span["kind"]
-    injected = np.flatnonzero(frames.attack)
-    if len(injected):
-        following = np.searchsorted(injected, windows.first_frame)
-        first = injected[np.minimum(following, len(injected) - 1)]
-        attacked = (first >= windows.first_frame) & (first <= windows.last_frame)
-        names[attacked] = np.array(frames.attack_types, dtype=object)[frames.attack_type[first[attacked]]]
-    return names
-
-
 def _split(training: list[LabelledCapture], graph: DictConfig) -> list[np.ndarray]:
     """Each training capture's roles: captures of one recording, synthesised ones among them, have the same at the same
-    time. Of captures that are one recording, the blocks are those of the one with the most attacked windows."""
+    time. Of captures that are one recording, the blocks are those of the one with the most attacked windows. A vehicle
+    of the fleet has one role."""
     leaders: dict[str, LabelledCapture] = {}
-    for capture in (c for c in training if c.facts["scenario"] != SYNTHESISED):
+    for capture in (c for c in training if c.scenario not in MADE):
         leader = leaders.setdefault(capture.recording, capture)
         if capture.attacked.sum() > leader.attacked.sum():
             leaders[capture.recording] = capture
@@ -245,12 +146,18 @@ def _split(training: list[LabelledCapture], graph: DictConfig) -> list[np.ndarra
         [c.attack_type for c in leaders.values()],
         graph.block,
         graph.validation_share,
-        max(c.windows.reach() for c in leaders.values()),
+        max([c.windows.reach() for c in leaders.values()], default=1),
         graph.split_seed,
     )
     role_of = dict(zip(leaders, roles, strict=True))
+    fleet = split_vehicles(
+        [c.vehicle for c in training if c.scenario == FLEET], graph.validation_share, graph.split_seed
+    )
     split = []
     for capture in training:
+        if capture.vehicle in fleet:
+            split.append(np.full(len(capture.windows), fleet[capture.vehicle], np.int8))
+            continue
         leader, role = leaders[capture.recording], role_of[capture.recording]
         same = capture is leader
         split.append(role if same else roles_at(*leader.recording_times(), role, *capture.recording_times()))
@@ -277,31 +184,29 @@ def _each(items: Sequence[Any], work: Callable[[Any], Any], threads: int, name: 
 
 
 def _fitted_profiles(
-    training: list[LabelledCapture], testing: list[LabelledCapture], threads: int
+    references: list[LabelledCapture], used: list[LabelledCapture], threads: int
 ) -> dict[tuple[int, ...], VehicleProfile]:
-    """The profile of each set of training captures that one of all captures is read against, or a vehicle known by."""
-    wanted = [_references(training, c.vehicle, c) for c in (*training, *testing)]
-    wanted += [_references(training, c.vehicle) for c in training]
+    """The profile of each set of captures that one of those used is read against, or a vehicle known by."""
+    wanted = [_references(references, c.vehicle, c) for c in used]
+    wanted += [_references(references, c.vehicle) for c in references if c.scenario not in MADE]
     sets = [mine for mine in dict.fromkeys(wanted) if mine]
     return dict(
-        zip(sets, _each(sets, lambda mine: _fit([training[i] for i in mine]), threads, "profiles"), strict=True)
+        zip(sets, _each(sets, lambda mine: _fit([references[i] for i in mine]), threads, "profiles"), strict=True)
     )
 
 
 def _references(
-    training: list[LabelledCapture], vehicle: str, without: LabelledCapture | None = None
+    references: list[LabelledCapture], vehicle: str, without: LabelledCapture | None = None
 ) -> tuple[int, ...]:
     """Numbers of a vehicle's attack-free training captures of other recordings; where there is none, of the attacked
     ones, for their quiet windows."""
     mine = [
         number
-        for number, c in enumerate(training)
-        if c.vehicle == vehicle
-        and c.facts["scenario"] != SYNTHESISED
-        and (without is None or c.recording != without.recording)
+        for number, c in enumerate(references)
+        if c.vehicle == vehicle and c.scenario != SYNTHESISED and (without is None or c.recording != without.recording)
     ]
-    quiet = [number for number in mine if not training[number].attacked.any()]
-    return tuple(quiet or [number for number in mine if not training[number].attacked.all()])
+    quiet = [number for number in mine if not references[number].attacked.any()]
+    return tuple(quiet or [number for number in mine if not references[number].attacked.all()])
 
 
 def _fit(captures: Iterable[LabelledCapture]) -> VehicleProfile:

@@ -73,6 +73,13 @@ def roles_at(
     return np.where(changes[first] == changes[last], role[first], GUARD).astype(np.int8)
 
 
+def split_vehicles(vehicles: Sequence[str], validation_share: float, seed: int) -> dict[str, int]:
+    """One role for each vehicle, index into ``ROLES``: where there are many, validation is on vehicles never seen."""
+    names = sorted(set(vehicles))
+    shuffled = np.random.default_rng(seed).permutation(names).tolist()
+    return dict(zip(shuffled, _deal(len(names), validation_share) if names else [], strict=True))
+
+
 def _deal(blocks: int, validation_share: float) -> list[int]:
     """Roles of so many shuffled blocks: training first served, then each validation role as evenly as it goes."""
     validation = min(max(round(blocks * validation_share), len(VALIDATION_ROLES)), blocks - 1)

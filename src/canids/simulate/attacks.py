@@ -8,14 +8,15 @@ that the attacker sends are labelled; they have yet to pass arbitration, which `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from canids.errors import DatasetError
 from canids.frames.frames import AttackSpan, Frames
 from canids.simulate.arbitration import at_times, priority, transmissions
-from canids.simulate.known_ids import SEEN_OFTEN, inside, known_ids, pick
+from canids.simulate.known_ids import SEEN_OFTEN, identifiers, inside, known_ids, number_of, pick
+from canids.simulate.pace import Pace, Recorded
 
 DOS, FUZZING, SPOOFING, REPLAY, SUPPRESSION, MASQUERADE = ATTACK_KINDS = (
     "DoS",
@@ -31,26 +32,7 @@ MISSING_PERIODS = 4  # periods of silence after which an ID counts as suppressed
 CLUMSY = 0.08  # standard deviation of a masquerade's delays, as a share of the period
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How fast an attacker sends: each range is drawn from ln-uniformly.
-
-    Attributes:
-        dos_gaps, fuzzing_gaps: s from one injected frame to the next.
-        spoofing_rates: multiples of the genuine rate.
-        known_ids: chance that a fuzzer fuzzes the payloads of known IDs instead of inventing IDs.
-    """
-
-    dos_gaps: tuple[float, float]
-    fuzzing_gaps: tuple[float, float]
-    spoofing_rates: tuple[float, float]
-    known_ids: float
-
-
-# As recorded in public captures; 0.45 ms is just what 500 kbit/s have room for beside the genuine frames.
-RECORDED = Pace(dos_gaps=(0.45e-3, 0.7e-3), fuzzing_gaps=(0.5e-3, 3e-3), spoofing_rates=(2.0, 10.0), known_ids=0.0)
-# Anything from a saturated bus to a frame now and then: what a detector should learn from.
-WIDE = Pace(dos_gaps=(0.3e-3, 20e-3), fuzzing_gaps=(0.5e-3, 0.2), spoofing_rates=(0.05, 20.0), known_ids=0.4)
+RECORDED = Recorded()
 
 
 def dos(
@@ -60,7 +42,7 @@ def dos(
     lowest = int(np.argmin(priority(frames)))
     known = rng.random() < 0.3
     arbitration_id = int(frames.arbitration_id[lowest]) if known else 0
-    times = _times(start, end, _draw(pace.dos_gaps, rng), 0.2, rng)
+    times = _times(start, end, pace.dos_gap(rng), 0.2, rng)
     sent = _frames(frames, DOS, times, arbitration_id, known and frames.is_extended[lowest], 8, 0)
     return _merged(frames, sent, DOS, (arbitration_id,))
 
@@ -69,15 +51,15 @@ def fuzzing(
     frames: Frames, start: float, end: float, rng: np.random.Generator, pace: Pace = RECORDED
 ) -> tuple[Frames, AttackSpan]:
     """Random 11-bit IDs, or at times known IDs, with random payloads."""
-    times = _times(start, end, _draw(pace.fuzzing_gaps, rng), 0.6, rng)
-    payload = rng.integers(0, 256, (len(times), 8))
+    times = _times(start, end, pace.fuzzing_gap(rng), 0.6, rng)
+    payload = rng.integers(0, 256, (len(times), _whole_payload(frames).shape[1]))
     if rng.random() < pace.known_ids:
         heard = rng.integers(0, len(frames), len(times))
-        dlc = frames.dlc[heard]
-        payload[np.arange(8) >= dlc[:, None]] = 0
-        sent = _frames(frames, FUZZING, times, frames.arbitration_id[heard], frames.is_extended[heard], dlc, payload)
+        numbers, is_extended, dlc = frames.arbitration_id[heard], frames.is_extended[heard], frames.dlc[heard]
     else:
-        sent = _frames(frames, FUZZING, times, rng.integers(0, 0x800, len(times)), False, 8, payload)
+        numbers, is_extended, dlc = rng.integers(0, 0x800, len(times)), False, np.full(len(times), 8)
+    payload[np.arange(payload.shape[1]) >= dlc[:, None]] = 0
+    sent = _frames(frames, FUZZING, times, numbers, is_extended, dlc, payload)
     return _merged(frames, sent, FUZZING, ())
 
 
@@ -98,12 +80,11 @@ def spoofing(
         and frames.timestamp[each.index[0]] - frames.timestamp[0] <= start
     ]
     target = pick(known, "ID to spoof that is frequent enough", start, end, rng)
-    gap = max(target.period / _draw(pace.spoofing_rates, rng), 0.5e-3)
-    times = _times(start, end, gap, 0.05, rng)
+    times = _times(start, end, pace.spoofing_gap(target.period, rng), 0.05, rng)
     heard = np.searchsorted(frames.timestamp[target.index], frames.timestamp[0] + times, side="right") - 1
     newest = target.index[np.maximum(heard, 0)]
     dlc = frames.dlc[newest]
-    payload = _altered(frames.payload[newest], int(dlc.min()), False, rng)
+    payload = _altered(_whole_payload(frames)[newest], int(dlc.min()), False, rng)
     sent = _frames(frames, SPOOFING, times, target.arbitration_id, frames.is_extended[newest], dlc, payload)
     return _merged(frames, sent, SPOOFING, (target.arbitration_id,))
 
@@ -119,21 +100,22 @@ def replay(
     length = min(end - start, start)
     begin = rng.uniform(0, start - length)
     stretch = inside(frames, np.flatnonzero(~frames.attack), begin, begin + length)
-    numbers, counts = np.unique(frames.arbitration_id[stretch], return_counts=True)
+    identifier = identifiers(frames)
+    heard, counts = np.unique(identifier[stretch], return_counts=True)
     wanted = int(rng.integers(REPLAYED_IDS[0], REPLAYED_IDS[1] + 1))
-    if len(numbers) < REPLAYED_IDS[0]:
+    if len(heard) < REPLAYED_IDS[0]:
         raise DatasetError(f"fewer than {REPLAYED_IDS[0]} IDs were sent before {start:.3f} s; replay later")
     # frequent IDs are likelier: an attacker replays what does something
-    chosen = rng.choice(numbers, min(wanted, len(numbers)), replace=False, p=np.sqrt(counts) / np.sqrt(counts).sum())
-    stretch = stretch[np.isin(frames.arbitration_id[stretch], chosen)]
+    chosen = rng.choice(heard, min(wanted, len(heard)), replace=False, p=np.sqrt(counts) / np.sqrt(counts).sum())
+    stretch = stretch[np.isin(identifier[stretch], chosen)]
     rounds = int(np.ceil((end - start) / length))
     shift = start - begin + length * np.repeat(np.arange(rounds), len(stretch))
     source = np.tile(stretch, rounds)
     times = frames.timestamp[source] - frames.timestamp[0] + shift + np.abs(rng.normal(0, 0.2e-3, len(source)))
     source, times = source[times <= end], times[times <= end]
-    columns = (frames.arbitration_id, frames.is_extended, frames.dlc, frames.payload)
+    columns = (frames.arbitration_id, frames.is_extended, frames.dlc, _whole_payload(frames))
     sent = _frames(frames, REPLAY, times, *(column[source] for column in columns))
-    return _merged(frames, sent, REPLAY, tuple(int(number) for number in np.sort(chosen)))
+    return _merged(frames, sent, REPLAY, tuple(number_of(each) for each in np.sort(chosen)))
 
 
 def suppression(
@@ -173,15 +155,16 @@ def masquerade(
     Raises:
         DatasetError: no periodic ID with a changing payload is frequent enough.
     """
+    whole = _whole_payload(frames)
     known = [
         (each, replaced)
         for each in known_ids(frames)
         if len(each.index) >= SEEN_OFTEN and each.spread <= REGULAR and each.period <= (end - start) / 5
         if len(replaced := inside(frames, each.index, start, end)) > 1 and frames.dlc[replaced].min() > 0
-        if np.any(frames.payload[replaced[1:]] != frames.payload[replaced[:-1]], axis=1).mean() > 0.2
+        if np.any(whole[replaced[1:]] != whole[replaced[:-1]], axis=1).mean() > 0.2
     ]
     target, replaced = pick(known, "periodic ID with a changing payload", start, end, rng)
-    payload, timestamp = frames.payload.copy(), frames.timestamp.copy()
+    payload, timestamp = whole.copy(), frames.timestamp.copy()
     attack, attack_type = frames.attack.copy(), frames.attack_type.copy()
     if rng.random() < 0.5:
         payload[replaced] = payload[replaced[0]]
@@ -192,7 +175,15 @@ def masquerade(
         timestamp[replaced] += target.period * np.minimum(late, 0.4)
     attack_types, kind = _types_with(frames, MASQUERADE)
     attack[replaced], attack_type[replaced] = True, kind
-    disguised = replace(frames, payload=payload, attack=attack, attack_type=attack_type, attack_types=attack_types)
+    long = None if frames.payload_fd is None else payload
+    disguised = replace(
+        frames,
+        payload=payload[:, :8],
+        payload_fd=long,
+        attack=attack,
+        attack_type=attack_type,
+        attack_types=attack_types,
+    )
     time = timestamp[replaced] - frames.timestamp[0]
     span = AttackSpan(float(time.min()), float(time.max()), MASQUERADE, (target.arbitration_id,))
     return at_times(disguised, timestamp), span
@@ -258,11 +249,6 @@ def _after_arbitration(frames: Frames, sent: np.ndarray, span: AttackSpan) -> At
     return replace(span, start=float(moved.min()), end=float(moved.max()))
 
 
-def _draw(between: tuple[float, float], rng: np.random.Generator) -> float:
-    """A value drawn ln-uniformly."""
-    return float(np.exp(rng.uniform(*np.log(between))))
-
-
 def _times(start: float, end: float, gap: float, jitter: float, rng: np.random.Generator) -> np.ndarray:
     """(n,) ascending times within a span; gaps vary by up to ±jitter of their mean."""
     count = max(1, int((end - start) / gap / (1 - jitter)) + 1)
@@ -272,13 +258,18 @@ def _times(start: float, end: float, gap: float, jitter: float, rng: np.random.G
 
 
 def _altered(payload: np.ndarray, dlc: int, shifted: bool, rng: np.random.Generator) -> np.ndarray:
-    """(n, 8) payloads of which one to half of the first ``dlc`` bytes are shifted by, or set to, other values."""
+    """(n, 8 or 64) payloads of which one to half of the first ``dlc`` bytes are shifted by, or set to, other values."""
     altered = payload.copy()
     count = int(rng.integers(1, max(1, dlc // 2) + 1))
     for byte in rng.choice(dlc, count, replace=False):
         base = altered[:, byte] if shifted else altered[:1, byte]
         altered[:, byte] = base + np.uint8(rng.integers(1, 256))
     return altered
+
+
+def _whole_payload(frames: Frames) -> np.ndarray:
+    """(n, 8) uint8, or (n, 64) where some frame has more than 8 bytes."""
+    return frames.payload if frames.payload_fd is None else frames.payload_fd
 
 
 def _types_with(frames: Frames, kind: str) -> tuple[tuple[str, ...], int]:
@@ -289,22 +280,26 @@ def _types_with(frames: Frames, kind: str) -> tuple[tuple[str, ...], int]:
 def _frames(frames: Frames, kind: str, times, arbitration_id, is_extended, dlc, payload) -> Frames:
     """The attacker's frames at (n,) times (s since the first frame); the other columns may be one value for all."""
     count = len(times)
+    whole = np.zeros((count, _whole_payload(frames).shape[1]), np.uint8)
+    whole[:, : np.shape(payload)[-1] if np.ndim(payload) else 8] = payload
     attack_types, number = _types_with(frames, kind)
     return Frames(
         timestamp=frames.timestamp[0] + times,
         arbitration_id=np.full(count, arbitration_id, np.uint32),
         is_extended=np.full(count, is_extended, bool),
         dlc=np.full(count, dlc, np.uint8),
-        payload=np.full((count, 8), payload, np.uint8),
+        payload=whole[:, :8],
         attack=np.ones(count, bool),
         attack_type=np.full(count, number, np.int8),
         attack_types=attack_types,
+        payload_fd=None if frames.payload_fd is None else whole,
     )
 
 
 def _merged(frames: Frames, sent: Frames, kind: str, ids: tuple[int, ...]) -> tuple[Frames, AttackSpan]:
     """All frames in time order, and the span from the attacker's first to last frame."""
-    columns = ("timestamp", "arbitration_id", "is_extended", "dlc", "payload", "attack", "attack_type")
+    columns = ["timestamp", "arbitration_id", "is_extended", "dlc", "payload", "attack", "attack_type"]
+    columns += [] if frames.payload_fd is None else ["payload_fd"]
     both = {name: np.concatenate([getattr(frames, name), getattr(sent, name)]) for name in columns}
     time = sent.timestamp - frames.timestamp[0]
     span = AttackSpan(float(time.min()), float(time.max()), kind, ids)

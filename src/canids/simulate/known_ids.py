@@ -10,6 +10,7 @@ from canids.errors import DatasetError
 from canids.frames.frames import Frames
 
 SEEN_OFTEN = 10  # frames
+EXTENDED = np.int64(1 << 32)  # sets a 29-bit identifier apart from a standard one of the same number
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class KnownId:
     """An ID on the bus.
 
     Attributes:
-        arbitration_id: the ID.
+        arbitration_id: its number; a standard and an extended ID of one number are two IDs.
         index: (n,) positions of its genuine frames, in time order.
         period: median interval, s; infinity where there is no interval.
         spread: median absolute deviation of ln(interval): 0.01 for a precise clock, about 1 for random events.
@@ -29,12 +30,23 @@ class KnownId:
     spread: float
 
 
+def identifiers(frames: Frames) -> np.ndarray:
+    """(n,) int64, equal where both the number and the format of the ID are."""
+    return frames.arbitration_id + EXTENDED * frames.is_extended
+
+
+def number_of(identifier: int) -> int:
+    """The number of one of ``identifiers``."""
+    return int(identifier % EXTENDED)
+
+
 def known_ids(frames: Frames) -> list[KnownId]:
-    """Every ID with its genuine frames, in ascending order."""
+    """Every ID with its genuine frames, standard ones first, in ascending order."""
     genuine = np.flatnonzero(~frames.attack)
-    by_id = genuine[np.argsort(frames.arbitration_id[genuine], kind="stable")]
-    borders = np.flatnonzero(np.diff(frames.arbitration_id[by_id])) + 1
-    return [_known(frames, index) for index in np.split(by_id, borders) if len(index)]
+    identifier = identifiers(frames)[genuine]
+    order = np.argsort(identifier, kind="stable")
+    borders = np.flatnonzero(np.diff(identifier[order])) + 1
+    return [_known(frames, index) for index in np.split(genuine[order], borders) if len(index)]
 
 
 def _known(frames: Frames, index: np.ndarray) -> KnownId:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+STATES = ("ignition only", "standing", "driving")
+
 # name: (seconds between knots, lowest, highest, spread of a step from one knot to the next)
 WALKS = {
     "speed": (4.0, 0.0, 140.0, 12.0),
@@ -62,6 +64,10 @@ class Trip:
 
     knots: dict[str, np.ndarray]
     toggles: dict[str, np.ndarray]
+
+    def state(self, time: np.ndarray) -> np.ndarray:
+        """(n,) index into ``STATES`` at (n,) times: all driving."""
+        return np.full(len(time), STATES.index("driving"))
 
     def signal(self, name: str, time: np.ndarray) -> np.ndarray:
         """(n,) values of one of SIGNAL_RANGES at (n,) times (s since the trip began)."""

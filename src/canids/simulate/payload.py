@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from canids.simulate.motion import Trip
 
 CRC_POLYNOMIAL = 0x1D  # SAE J1850
 CHECKSUMS = ("sum", "xor", "crc8")
+NIBBLE = "nibble"  # the sum's low half
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,10 @@ class Counter:
 
 @dataclass(frozen=True)
 class Signal:
-    """A physical signal of the trip, quantised to one or two bytes (big-endian), with sensor noise (in steps)."""
+    """A physical signal of the trip, quantised to one or two bytes (big-endian), with sensor noise (in steps).
+
+    It is measured every ``hold`` seconds and repeated in between; 0 measures it for each frame.
+    """
 
     byte: int
     size: int
@@ -44,8 +48,15 @@ class Signal:
     low: float
     high: float
     noise: float
+    hold: float = 0.0
 
     def write(self, payload: np.ndarray, time: np.ndarray, trip: Trip, rng: np.random.Generator) -> None:
+        if self.hold:
+            slot, measured = np.unique(np.floor(time / self.hold), return_inverse=True)
+            fresh = np.zeros((len(slot), payload.shape[1]), np.uint8)
+            replace(self, hold=0.0).write(fresh, slot * self.hold, trip, rng)
+            payload[:, self.byte : self.byte + self.size] = fresh[measured, self.byte : self.byte + self.size]
+            return
         top = 256**self.size - 1
         steps = (trip.signal(self.source, time) - self.low) / (self.high - self.low) * top
         raw = np.clip(np.rint(steps + rng.normal(0, self.noise, len(time))), 0, top).astype(np.uint16)
@@ -69,6 +80,19 @@ class Flags:
 
 
 @dataclass(frozen=True)
+class Multiplex:
+    """Pages of constant bytes that are sent in turn."""
+
+    byte: int
+    pages: tuple[bytes, ...]
+
+    def write(self, payload: np.ndarray, time: np.ndarray, trip: Trip, rng: np.random.Generator) -> None:
+        page = (rng.integers(len(self.pages)) + np.arange(len(time))) % len(self.pages)
+        pages = np.array([list(each) for each in self.pages], np.uint8)
+        payload[:, self.byte : self.byte + pages.shape[1]] = pages[page]
+
+
+@dataclass(frozen=True)
 class Checksum:
     """A byte computed from all bytes before it; has to be written last."""
 
@@ -80,13 +104,18 @@ class Checksum:
         payload[:, self.byte] = checksum(payload[:, : self.byte], self.method, self.key)
 
 
-Field = Constant | Counter | Signal | Flags | Checksum
+Field = Constant | Counter | Signal | Flags | Multiplex | Checksum
 
 
 def checksum(payload: np.ndarray, method: str, key: int) -> np.ndarray:
-    """(n,) uint8 checksums by one of CHECKSUMS over (n, k) payload bytes, with a key that differs by message."""
-    if method == "sum":
-        return (payload.sum(axis=1, dtype=np.uint32) + key).astype(np.uint8)
+    """(n,) uint8 checksums over (n, k) payload bytes; the key differs by message.
+
+    Args:
+        method: one of CHECKSUMS, or NIBBLE.
+    """
+    if method in ("sum", NIBBLE):
+        total = (payload.sum(axis=1, dtype=np.uint32) + key).astype(np.uint8)
+        return total & np.uint8(0x0F) if method == NIBBLE else total
     if method == "xor":
         return np.bitwise_xor.reduce(payload, axis=1) ^ np.uint8(key)
     crc = np.full(len(payload), key, np.uint8)

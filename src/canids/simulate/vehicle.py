@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from canids.simulate.arbitration import BIT_RATE
 from canids.simulate.motion import SIGNAL_RANGES, SWITCH_NAMES
 from canids.simulate.payload import CHECKSUMS, Checksum, Constant, Counter, Field, Flags, Signal
 
@@ -19,6 +20,7 @@ BURST_GAP = 0.02  # s between them
 TIMED = "timed"  # each frame is late or early by itself
 CUMULATIVE = "cumulative"  # each interval is long or short by itself, so that the phase wanders
 ON_CHANGE = "on_change"  # timed, and at once when one of its switches toggles
+BEATING = "beating"  # served by a task whose ticks beat with the period: early or late in long alternation
 EVENT = "event"  # bursts at random times
 
 
@@ -27,14 +29,18 @@ class Message:
     """A message that one ECU sends under one ID.
 
     Attributes:
-        arbitration_id: 11 bits.
+        arbitration_id: 11 bits, or 29 of an extended one.
         period: s between frames; of an event message, mean s between events.
-        jitter: standard deviation of frame times (timed) or of intervals (cumulative), as a share of the period.
+        jitter: standard deviation of frame times (timed) or of intervals (cumulative), as a share of the period; how
+            far frame times alternate (beating).
         dlc: payload bytes.
-        clock: TIMED, CUMULATIVE, ON_CHANGE or EVENT.
+        clock: TIMED, CUMULATIVE, ON_CHANGE, BEATING or EVENT.
         ecu: which ECU sends it; messages of one ECU share clock drift and phase.
         offset: s by which it comes after its ECU's tick.
         fields: what its bytes hold.
+        is_extended: whether the ID has 29 bits.
+        echo: s after which each frame is sent once more as it was; 0: it is not.
+        every: in each of ``motion.STATES`` one of so many frames is sent; 0 in a state in which it is silent.
     """
 
     arbitration_id: int
@@ -45,6 +51,9 @@ class Message:
     ecu: int
     offset: float
     fields: tuple[Field, ...]
+    is_extended: bool = False
+    echo: float = 0.0
+    every: tuple[int, int, int] = (1, 1, 1)
 
     @property
     def switches(self) -> tuple[str, ...]:
@@ -54,10 +63,11 @@ class Message:
 
 @dataclass(frozen=True)
 class Vehicle:
-    """A vehicle and its messages, in the order of their IDs."""
+    """A vehicle and its messages, in the order of their IDs; bit rate in bit/s."""
 
     name: str
     messages: tuple[Message, ...]
+    bit_rate: float = BIT_RATE
 
 
 def make_vehicle(name: str, rng: np.random.Generator, ids: tuple[int, int] = (25, 60)) -> Vehicle:
@@ -70,7 +80,7 @@ def make_vehicle(name: str, rng: np.random.Generator, ids: tuple[int, int] = (25
     periodic = max(1, count - events - on_change)
     periods = np.concatenate(
         [
-            _periods(periodic, rng.uniform(*FRAME_RATES), rng),
+            draw_periods(periodic, rng.uniform(*FRAME_RATES), PERIODS, PERIOD_SHARES, rng),
             rng.choice(PERIODS[3:], on_change),
             np.exp(rng.uniform(np.log(0.3), np.log(20.0), events)),
         ]
@@ -88,15 +98,21 @@ def make_vehicle(name: str, rng: np.random.Generator, ids: tuple[int, int] = (25
     return Vehicle(name, tuple(messages))
 
 
-def _periods(count: int, rate: float, rng: np.random.Generator) -> np.ndarray:
-    """(count,) periods (s), made faster or slower one at a time until they add up to a rate (frames/s)."""
-    level = rng.choice(len(PERIODS), count, p=PERIOD_SHARES)
+def draw_periods(
+    count: int, rate: float, periods: np.ndarray, shares: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(count,) periods (s), made faster or slower one at a time until they add up to a rate (frames/s).
+
+    Args:
+        periods: to choose from, ascending. shares: how likely each is at first.
+    """
+    level = rng.choice(len(periods), count, p=shares)
     adjustable = np.arange(count) < max(1, int(0.85 * count))  # the others keep some slow IDs on the bus
-    while (1 / PERIODS[level]).sum() < rate and (adjustable & (level > 0)).any():
+    while (1 / periods[level]).sum() < rate and (adjustable & (level > 0)).any():
         level[rng.choice(np.flatnonzero(adjustable & (level > 0)))] -= 1
-    while (1 / PERIODS[level]).sum() > rate + 50:
-        level[rng.choice(np.flatnonzero(level < len(PERIODS) - 1))] += 1
-    return PERIODS[level]
+    while (1 / periods[level]).sum() > rate + 50 and (level < len(periods) - 1).any():
+        level[rng.choice(np.flatnonzero(level < len(periods) - 1))] += 1
+    return periods[level]
 
 
 def _message(arbitration_id: int, period: float, clock: str, ecu: int, rng: np.random.Generator) -> Message:

@@ -117,20 +117,23 @@ def _log_odds(raw: np.ndarray, readings: np.ndarray, calibration: Calibration) -
 def _rule_breaks(paths: Sequence[Path], graphs: dict[str, Any], stores: Sequence[GraphStore]) -> np.ndarray:
     """(w,) of the stores' windows: each capture against the rules of its vehicle's other attack-free recordings."""
     captures, settings = graphs["captures"], graphs["settings"]
+    profiled = graphs["profile_captures"]
+    known = {**captures, **profiled}
     where = {}
     for path in paths:
         facts = read_frames(path)[1]
         where[f"{facts['scenario']}/{facts['capture']}"] = path
     seen = {
         key: observe(read_frames(where[key])[0])
-        for key, capture in captures.items()
-        if "train" in capture["windows_by_role"]
-        and not capture["attacked_windows"]
-        and not key.startswith(f"{SYNTHESISED}/")
+        for key in [
+            *profiled,
+            *(key for key, c in captures.items() if "test" not in c["windows_by_role"] and not c["attacked_windows"]),
+        ]
+        if not key.startswith(f"{SYNTHESISED}/")
     }
     cut = Cut(*(settings[name] for name in ("window", "stride", "seconds", "stride_seconds")))
     breaks = [
-        rule_breaks(read_frames(where[key])[0], _rules_for(capture, captures, seen), cut, settings["warmup"])
+        rule_breaks(read_frames(where[key])[0], _rules_for(capture, known, seen), cut, settings["warmup"])
         for key, capture in track(captures.items(), "rules")
     ]
     number = {key: place for place, key in enumerate(captures)}

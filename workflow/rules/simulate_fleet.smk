@@ -1,0 +1,22 @@
+# A simulated fleet: drives of vehicles that no dataset holds, and attacked copies of them. It is shared by all datasets and variants.
+
+
+rule simulate_fleet:
+    output:
+        folder=directory(FLEET_PART),
+    log:
+        f"{FLEET_LOGS}/logs/part-{{part}}.log",
+    benchmark:
+        f"{FLEET_LOGS}/benchmarks/part-{{part}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        fleet=simulated_with("fleet"),
+        synthesis=simulated_with("synthesis"),
+        code=CODE["simulate_fleet"],
+    message:
+        "simulate vehicles of the fleet, part {wildcards.part}"
+    script:
+        "../scripts/simulate_fleet.py"
