@@ -138,7 +138,8 @@ class Fleet:
     vehicles: int = setting(80, "simulated vehicles", 4, 10_000)
     captures: int = setting(2, "attack-free drives of each; a known profile needs two", 2, 1000)
     copies: int = setting(1, "attacked copies of each drive", 1, 1000)
-    seconds: float = setting(20.0, "length of a drive (s)", 5.0, 86400.0)
+    shortest_drive: float = setting(10.0, "shortest drive (s); lengths are drawn ln-uniformly", 5.0, 86400.0)
+    longest_drive: float = setting(60.0, "longest drive (s)", 5.0, 86400.0)
 
 
 @dataclass
@@ -414,6 +415,7 @@ def load_config(config_folder: Path, overrides: Sequence[str] = ()) -> DictConfi
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds: given {seeds}, allowed: one or more different seeds, each at least 0")
     _check_synthesis(config.synthesis)
+    _check_lengths(config.fleet, "fleet", "drive")
     graph = config.graph
     if graph.seconds:
         reach = math.ceil(graph.seconds / (graph.stride_seconds or graph.seconds))
@@ -445,11 +447,16 @@ def load_schema(path: Path, schema: type) -> DictConfig:
     return config
 
 
-def _check_synthesis(synthesis: DictConfig) -> None:
-    for what in ("span", "pause", "gap"):
-        low, high = synthesis[f"shortest_{what}"], synthesis[f"longest_{what}"]
+def _check_lengths(settings: DictConfig, prefix: str, *names: str) -> None:
+    """Refuse a section in which a shortest length is above its longest."""
+    for name in names:
+        low, high = settings[f"shortest_{name}"], settings[f"longest_{name}"]
         if low > high:
-            raise ConfigError(f"synthesis.shortest_{what}: given {low}, allowed: at most the longest ({high})")
+            raise ConfigError(f"{prefix}.shortest_{name}: given {low}, allowed: at most the longest ({high})")
+
+
+def _check_synthesis(synthesis: DictConfig) -> None:
+    _check_lengths(synthesis, "synthesis", "span", "pause", "gap")
     if not any(synthesis.shares.values()):
         raise ConfigError("synthesis.shares: given 0 for every kind, allowed: more for one of them at least")
 

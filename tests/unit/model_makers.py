@@ -150,6 +150,7 @@ def graphs_json(folder: Path, windows: int = 200) -> Path:
         {
             "settings": {"window": 100, "stride": 100, "seconds": 0.0, "stride_seconds": 0.0, "warmup": 4},
             "captures": captures,
+            "profile_captures": {},
         },
     )
     return folder / "graphs.json"

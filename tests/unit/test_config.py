@@ -84,10 +84,11 @@ class TestLayers:
 
 
 class TestSynthesis:
-    @pytest.mark.parametrize("what", ["span", "pause", "gap"])
+    @pytest.mark.parametrize("what", ["synthesis.{}_span", "synthesis.{}_pause", "synthesis.{}_gap", "fleet.{}_drive"])
     def test_a_shortest_above_its_longest_is_refused(self, folder, what):
-        words = f"synthesis.shortest_{what}: given 8.0, allowed: at most the longest (5.0)"
-        assert message(folder, f"synthesis.shortest_{what}=8", f"synthesis.longest_{what}=5") == words
+        shortest, longest = what.format("shortest"), what.format("longest")
+        words = f"{shortest}: given 8.0, allowed: at most the longest (5.0)"
+        assert message(folder, f"{shortest}=8", f"{longest}=5") == words
 
     def test_no_kind_at_all_is_refused(self, folder):
         kinds = ("dos", "fuzzing", "spoofing", "replay", "suppression", "masquerade")

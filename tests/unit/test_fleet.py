@@ -20,7 +20,7 @@ from canids.simulate.traffic import send
 from canids.simulate.vehicle import BEATING, CUMULATIVE, EVENT, ON_CHANGE, TIMED, Message, Vehicle
 
 FLEET, SYNTHESIS = OmegaConf.structured(Fleet), OmegaConf.structured(Synthesis)
-SMALL = OmegaConf.merge(FLEET, {"vehicles": 2, "seconds": 6.0})
+SMALL = OmegaConf.merge(FLEET, {"vehicles": 2, "shortest_drive": 5.0, "longest_drive": 8.0})
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +166,10 @@ class TestFiles:
     def test_each_vehicle_has_two_drives_or_more(self, part):
         drives = [read_frames(path)[1] for path in part.glob("*.parquet") if "attacked" not in path.name]
         assert sorted(facts["vehicle"] for facts in drives) == ["fleet-0000"] * 2 + ["fleet-0001"] * 2
+
+    def test_drives_last_as_long_as_asked_for_and_differ(self, part):
+        lengths = {read_frames(path)[1]["duration_s"] for path in part.glob("fleet-????-?.parquet")}
+        assert len(lengths) == 4 and min(lengths) > 4.5 and max(lengths) < 8.1
 
     def test_a_drive_is_free_of_attacks_and_its_copy_is_not(self, part):
         for path in part.glob("*.parquet"):

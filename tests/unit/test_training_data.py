@@ -17,7 +17,7 @@ from canids.simulate.synthesis import synthesise
 from canids.training_data import uses
 
 SYNTHESIS = OmegaConf.structured(Synthesis)
-FLEET = OmegaConf.merge(OmegaConf.structured(Fleet), {"vehicles": 5, "seconds": 5.0})
+FLEET = OmegaConf.merge(OmegaConf.structured(Fleet), {"vehicles": 5, "shortest_drive": 5.0, "longest_drive": 5.0})
 FREE, LABELLED, COPY = (
     {"train/attack-free-1", "train/attack-free-2"},
     "train/DoS-1",

@@ -18,6 +18,7 @@ from canids.frames.parquet import write_frames
 from canids.progress import track
 from canids.simulate.fleet_vehicle import make_fleet_vehicle
 from canids.simulate.motion import STATES
+from canids.simulate.pace import ln_uniform
 from canids.simulate.states import make_stateful_trip
 from canids.simulate.synthesis import write_attacked
 from canids.simulate.traffic import send
@@ -67,7 +68,8 @@ def simulate_part(folder: Path, part: int, fleet: DictConfig, synthesis: DictCon
         vehicle = make_fleet_vehicle(name, np.random.default_rng([fleet.seed, number]))
         for drive in range(fleet.captures):
             rng = np.random.default_rng([fleet.seed, number, 1 + drive])
-            frames, facts = simulate_drive(vehicle, fleet.seconds, drive, rng)
+            seconds = ln_uniform((fleet.shortest_drive, fleet.longest_drive), rng)
+            frames, facts = simulate_drive(vehicle, seconds, drive, rng)
             write_frames(folder / f"{name}-{drive}.parquet", frames, facts)
             write_json(folder / f"{name}-{drive}.json", facts)
             for copy in range(fleet.copies):
