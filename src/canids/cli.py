@@ -98,9 +98,7 @@ def _fleet(config: DictConfig) -> list[tuple[int, Path]]:
     if not uses(config.training_data, "fleet"):
         return []
     fleet = fleet_variant(config.fleet, config.synthesis)
-    return [
-        (part, _path(config, artifacts.FLEET_PART, fleet=fleet, part=part)) for part in fleet_parts(config.fleet)
-    ]
+    return [(part, _path(config, artifacts.FLEET_PART, fleet=fleet, part=part)) for part in fleet_parts(config.fleet)]
 
 
 def _recorded_tables(config: DictConfig) -> list[Path]:

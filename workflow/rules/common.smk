@@ -297,6 +297,12 @@ def fleet_parts_used(variant):
     ]
 
 
+def graphs_memory(wildcards):
+    """MB that the graphs stage takes: all windows are held at once, those of a simulated vehicle in some 25."""
+    config = VARIANTS[wildcards.dataset].config
+    return 4000 + (30 * config.fleet.vehicles if trains_on_fleet(config) else 0)
+
+
 def fleet_tables_used(variant):
     """The frame tables of the simulated fleet, if it is trained on."""
     return [

@@ -20,7 +20,7 @@ for NAME, MADE_HERE, TEST_SCENARIOS in graph_rules():
             dataset=any_of(MADE_HERE),
         threads: 2
         resources:
-            mem_mb=4000,
+            mem_mb=graphs_memory,
             runtime=60,
         params:
             **settings_for("graphs"),

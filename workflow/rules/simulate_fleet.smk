@@ -1,4 +1,5 @@
-# A simulated fleet: drives of vehicles that no dataset holds, and attacked copies of them. It is shared by all datasets and variants.
+# A simulated fleet: drives of vehicles that no dataset holds, and attacked copies of them. Datasets and variants
+# share it.
 
 
 rule simulate_fleet:
