@@ -42,6 +42,14 @@ MODELS = {"vgae-teacher", "vgae-student", "gat-teacher", "gat-student"}
         ("training_data=labelled", {"graphs", "baselines", *MODELS, *BOTH}),
         ("synthesis.copies=3", {"graphs", "baselines", *MODELS, *BOTH}),
         ("synthesis.seed=3", {"synthesised", "graphs", "baselines", *MODELS, *BOTH}),
+        ("synthesis.rare=0.1", {"synthesised", "graphs", "baselines", *MODELS, *BOTH}),
+        ("fleet.vehicles=10", set()),
+        ("training_data=synthesised", {"graphs", "baselines", *MODELS, *BOTH}),
+        ("training_data=fleet", {"graphs", "baselines", *MODELS, *BOTH}),
+        (
+            "dataset.train=[train_02_with_attacks] dataset.profile=[train_01_attack_free]",
+            {"graphs", "baselines", *MODELS, *BOTH},
+        ),
         ("dataset.captures=[train_0?_*,test_01*]", {"graphs", "baselines", *MODELS, *BOTH}),
         ("strict=true", set(ARTIFACTS)),
         ("dataset=custom", None),
@@ -69,6 +77,23 @@ def test_variants_share_with_the_first_that_makes_it_alike():
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("words", "folder"),
+    [
+        ("", "v1"),
+        ("synthesis.copies=3", "v1"),  # of the dataset's captures, of which none is attacked
+        ("fusion.gamma=0.5", "v1"),
+        ("fleet.vehicles=10", "v2"),
+        ("fleet.seed=3", "v2"),
+        ("synthesis.rare=0.1", "v2"),
+        ("training_data=both+fleet", "v2"),
+    ],
+)
+def test_variants_with_the_same_fleet_share_its_graphs(words, folder):
+    fleet = "training_data=fleet"
+    assert placed(fleet, f"{fleet} {words}")["v2"]["graphs"] == folder
+
+
 def test_a_change_that_is_taken_back_is_none():
     assert own(placed("fusion.gamma=0.5 fusion.gamma=0.9")["v1"]) == set()
 
@@ -83,6 +108,8 @@ def test_every_setting_is_of_some_artifact_or_of_none_on_purpose():
         read |= set(str(artifact.params(config)).split("'")[1::2]) | set(
             str(artifact.inputs(Variant("demo", config))).split("'")[1::2]
         )
-    sections = {name: OmegaConf.to_container(config[name]) for name in ("graph", "fusion", "evaluation", "trainer")}
+    sections = {
+        name: OmegaConf.to_container(config[name]) for name in ("graph", "fusion", "evaluation", "trainer", "synthesis")
+    }
     for name, settings in sections.items():
         assert set(settings) <= read, name

@@ -44,6 +44,10 @@ def test_the_target_ablation_is_its_experiment(demo):
     assert jobs["graphs"] > 10 and "ingest" not in jobs
 
 
+def test_each_fleet_of_the_ablation_is_simulated_in_its_own_parts(demo):
+    assert demo.planned("ablation")["simulate_fleet"] == 1 + 4 + 20  # parts of up to 20 vehicles: of 10, 80 and 400
+
+
 def test_a_vehicle_left_out_is_ingested_with_the_others(demo):
     jobs = planned(demo, "vehicles")
     assert "ingest" not in jobs
