@@ -1,6 +1,9 @@
-"""A simulated vehicle and a drive of it, for the tests of traffic, arbitration and attacks."""
+"""What tests share: threads as the workflow's jobs have them, and a simulated vehicle with a drive of it."""
 
 import logging
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
 import pytest
 from makers import rng
@@ -8,6 +11,11 @@ from makers import rng
 from canids.frames.frames import Frames
 from canids.simulate.traffic import drive
 from canids.simulate.vehicle import make_vehicle
+
+
+def pytest_collection_modifyitems(items):
+    """Interrupted trainings come first: they run in forked processes, which do not survive other tests' threads."""
+    items.sort(key=lambda item: item.path.name != "test_resume.py")
 
 
 @pytest.fixture(scope="session")
