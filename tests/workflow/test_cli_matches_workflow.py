@@ -4,8 +4,6 @@ import pytest
 from snakemake_runs import digest
 from test_errors import canids
 
-from canids.artifacts import read_json
-
 SMALL = ("simulate.seconds=12", "synthesis.copies=1")
 
 
@@ -39,7 +37,7 @@ def test_training_by_hand_gives_the_same_weights(demo_copy):
     assert digest(folder / "model.safetensors") == before
 
 
-def test_another_seed_gives_another_model(demo_copy):
+def test_another_seed_gives_another_training(demo_copy):
     done = canids("train", "fusion", "--seed", "1", "fusion.steps=300", folder=demo_copy.folder)
     assert done.returncode == 0, done.stderr
     states = demo_copy.results("demo", "seed-1", "fusion-student", "states.safetensors")
@@ -47,8 +45,8 @@ def test_another_seed_gives_another_model(demo_copy):
     other.mkdir(parents=True)
     (other / "states.safetensors").write_bytes(states.read_bytes())
     canids("train", "fusion", "--seed", "2", "fusion.steps=300", folder=demo_copy.folder)
-    first = read_json(states.with_name("metrics.json"))
-    assert read_json(other / "metrics.json")["mean_alpha"] != first["mean_alpha"]
+    # what is kept may be the same: where nothing learnt was better than the start, both stay there
+    assert digest(other / "history.csv") != digest(states.with_name("history.csv"))
 
 
 def test_table_prints_each_scenario_and_where_the_report_lies(demo):
