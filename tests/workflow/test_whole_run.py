@@ -143,7 +143,8 @@ def test_thresholds_do_not_depend_on_test_windows(demo, tmp_path):
     states.gat[states.of_role("test")] = 0.99
     save_states(tmp_path / "states.safetensors", states)
     settings = OmegaConf.create({"tolerance": metrics(demo, "demo")["tolerance"]})
-    changed = evaluate(tmp_path / "states.safetensors", fusion, settings, tmp_path)
+    graphs = demo.results("demo", "graphs", "graphs.json")
+    changed = evaluate(tmp_path / "states.safetensors", fusion, graphs, settings, tmp_path)
     assert changed["thresholds"] == pytest.approx(metrics(demo, "demo")["thresholds"])
 
 
