@@ -62,6 +62,10 @@ class TestTail:
         found = [tail_limit(score, share) for share in (0.2, 0.05, 0.01, 1e-3, 1e-6)]
         assert found == sorted(found)
 
+    def test_it_never_lies_beyond_the_largest_score(self):
+        score = np.random.default_rng(0).normal(size=100)
+        assert tail_limit(score, 1e-6) == score.max()
+
     def test_scores_that_are_all_the_same_are_their_own_limit(self):
         assert tail_limit(np.full(100, 3.0), 1e-4) == 3.0
 

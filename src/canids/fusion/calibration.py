@@ -75,14 +75,15 @@ def limits(samples: Sequence[tuple[np.ndarray, np.ndarray]], false_alarms: float
 def tail_limit(score: np.ndarray, share: float) -> float:
     """The value that a share of some scores ((n,)) exceeds, the tail beyond ``TAIL`` taken as exponential.
 
-    The mean excess over a high threshold sets the exponential's scale (Pickands, 1975), so that shares can be asked for
-    that the sample is too small to hold.
+    The mean excess over a high threshold sets the exponential's scale (Pickands, 1975); but never beyond the largest
+    score: of a detector whose scores are bounded, no attack would reach what a small sample is extrapolated to.
     """
     start = float(np.quantile(score, 1 - max(TAIL, share)))
     if share >= TAIL:
         return start
     beyond = score[score > start] - start
-    return start + (float(beyond.mean()) if len(beyond) else 0.0) * float(np.log(TAIL / share))
+    excess = float(beyond.mean()) if len(beyond) else 0.0
+    return min(start + excess * float(np.log(TAIL / share)), float(score.max()))
 
 
 def quiet_windows(label: np.ndarray, capture: np.ndarray) -> np.ndarray:
