@@ -21,10 +21,10 @@ from pathlib import Path
 import polars as pl
 from omegaconf import OmegaConf
 
-from canids.config import Graph
 from canids.frames.dataset import Capture
 from canids.frames.ingest import ingest
 from canids.graphs.build import build_graphs
+from canids.schema import Graph
 
 ROUNDS, CORES = 7, 2
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from canids.config import Fusion
 from canids.fusion.agent import DoubleDqn
 from canids.fusion.alternatives import fit_alternatives
 from canids.fusion.environment import windows_of
 from canids.fusion.states import FusionStates, load_states
+from canids.schema import Fusion
 
 NOISE = 0.05  # standard deviations of a quantity
 

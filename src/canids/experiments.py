@@ -13,9 +13,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from canids.catalogue import captures_of
-from canids.config import load_config, load_schema, setting
+from canids.config import load_config, load_schema
 from canids.errors import CanidsError, ConfigError
 from canids.frames.frames import ATTACK_FREE
+from canids.schema import setting
 
 # These say where data and results lie and what is run; variants that differ in them would overwrite one another.
 FIXED = ("dataset", "dataset.name", "data_root", "results", "seeds", "experiment", "simulate")

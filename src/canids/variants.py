@@ -18,8 +18,9 @@ from omegaconf import DictConfig
 
 from canids.artifacts import jsonable
 from canids.catalogue import captures_of
-from canids.config import needs_vgae, section
+from canids.config import section
 from canids.frames.dataset import Capture
+from canids.sampling_strategies import needs_vgae
 from canids.simulate.fleet import fleet_variant
 from canids.training_data import uses
 

@@ -9,13 +9,13 @@ from makers import rng
 from omegaconf import DictConfig, OmegaConf
 
 from canids.artifacts import write_json
-from canids.config import Config
 from canids.fusion.environment import Windows, windows_of
 from canids.fusion.states import QUALITIES, QUANTITIES, FusionStates
 from canids.graphs.batches import NODE_INPUTS_OF
 from canids.graphs.splits import ROLES
 from canids.graphs.store import EDGE_COLUMNS, GRAPH_COLUMNS, NODE_COLUMNS, READINGS, GraphStore, save_store
 from canids.graphs.store import store_of_arrays as _store
+from canids.schema import Config
 
 WIDTH = len(QUANTITIES) + len(QUALITIES)  # of a fusion state
 TINY = [

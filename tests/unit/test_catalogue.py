@@ -8,9 +8,9 @@ from omegaconf import OmegaConf
 
 from canids.catalogue.captures import captures_on_disk
 from canids.catalogue.presence import State, missing_lines, presence_of
-from canids.config import Dataset, RemoteFile
 from canids.errors import DatasetError
 from canids.frames.frames import ATTACK_FREE
+from canids.schema import Dataset, RemoteFile
 
 
 def fill(folder: Path, *names: str, content: str = "x") -> None:

@@ -6,13 +6,13 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from canids.config import Graph, Synthesis
 from canids.errors import ArtifactError
 from canids.frames.dataset import Capture
 from canids.frames.ingest import ingest
 from canids.graphs.build import build_graphs
 from canids.graphs.check import check_splits
 from canids.graphs.store import load_store, save_store
+from canids.schema import Graph, Synthesis
 from canids.simulate.demo import simulate_demo
 from canids.simulate.synthesis import synthesise
 

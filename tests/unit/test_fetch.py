@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 from canids.catalogue.download import Expected, download
 from canids.catalogue.fetch import fetch
 from canids.cli import app
-from canids.config import Dataset
 from canids.errors import CanidsError, ConfigError, FetchError
 from canids.progress import transfer
+from canids.schema import Dataset
 
 CONTENT = bytes(hashlib.sha256(b"%d" % n).digest()[0] for n in range(300_000))
 NO_PAUSES = (0.0,) * 5

@@ -8,8 +8,8 @@ import pytest
 from makers import rng
 from omegaconf import OmegaConf
 
-from canids.config import Fleet, Synthesis
 from canids.frames.parquet import read_frames
+from canids.schema import Fleet, Synthesis
 from canids.simulate.arbitration import frame_seconds
 from canids.simulate.fleet import fleet_parts, fleet_tables, fleet_variant, simulate_part
 from canids.simulate.fleet_vehicle import IDS, JITTERS, make_fleet_vehicle

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from canids.config import Graph
 from canids.graphs.left_out import leaves_out, without
 from canids.graphs.readings import EDGE_FEATURES, GRAPH_FEATURES, NODE_FEATURES, Reading
 from canids.graphs.statistics import CHANNELS
 from canids.graphs.store import EDGE_COLUMNS, GRAPH_COLUMNS, NODE_COLUMNS
+from canids.schema import Graph
 
 ALLOWED = Graph.__dataclass_fields__["leave_out"].metadata["choices"]
 

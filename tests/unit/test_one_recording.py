@@ -9,7 +9,6 @@ from makers import periodic
 from omegaconf import OmegaConf
 
 from canids.artifacts import read_json, write_json
-from canids.config import Graph, Synthesis
 from canids.errors import ArtifactError
 from canids.frames.dataset import Capture
 from canids.frames.frames import Frames
@@ -18,6 +17,7 @@ from canids.graphs.build import build_graphs
 from canids.graphs.check import check_splits
 from canids.graphs.duplicates import left_out, recordings
 from canids.graphs.store import concatenate, load_store
+from canids.schema import Graph, Synthesis
 from canids.simulate.capture_file import write_capture
 from canids.simulate.synthesis import synthesise
 

@@ -117,7 +117,8 @@ class TestStages:
             ("report/tables.py", {"report"}, TRAINING | {"graphs", "evaluate", "fusion_states"}),
             ("report/report.html.j2", {"report"}, TRAINING | {"evaluate"}),
             ("report/report.css", {"report"}, TRAINING | {"evaluate"}),
-            ("cli.py", set(), set(STAGES)),
+            ("cli/data.py", set(), set(STAGES)),
+            ("schema.py", set(), set(STAGES)),
         ],
     )
     def test_a_change_reruns_what_uses_it_and_spares_the_rest(self, copied, changed, reruns, spared):

@@ -12,7 +12,6 @@ from makers import periodic
 from omegaconf import DictConfig, OmegaConf
 
 from canids.artifacts import read_json
-from canids.config import Graph
 from canids.errors import DatasetError
 from canids.frames.dataset import Capture
 from canids.frames.frames import ATTACK_FREE, Frames
@@ -20,6 +19,7 @@ from canids.frames.ingest import ingest
 from canids.graphs.build import build_graphs
 from canids.graphs.splits import GUARD, ROLES, VALIDATION_ROLES, roles_at, split_blocks
 from canids.graphs.store import GRAPH_COLUMNS, GraphStore, concatenate, load_store
+from canids.schema import Graph
 from canids.simulate.capture_file import write_capture
 
 TRAIN, EVERY_ROLE = ROLES.index("train"), {ROLES.index("train"), *VALIDATION_ROLES}

@@ -9,11 +9,11 @@ import pytest
 from makers import frames_of, rng
 from omegaconf import OmegaConf
 
-from canids.config import Synthesis
 from canids.errors import DatasetError
 from canids.frames.content import content_sha256
 from canids.frames.frames import SYNTHESISED, Frames
 from canids.frames.parquet import read_frames, write_frames
+from canids.schema import Synthesis
 from canids.simulate.attacks import ATTACK_KINDS, SUPPRESSION
 from canids.simulate.synthesis import attack_randomly, synthesise
 from canids.simulate.traffic import drive

@@ -11,12 +11,12 @@ from model_makers import config, traffic, write_graphs
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
-from canids.config import Gat
 from canids.errors import CanidsError, DatasetError
 from canids.graphs.batches import gather
 from canids.graphs.store import GraphStore
 from canids.models.build import build_vgae
 from canids.models.scoring import score_gat, score_vgae
+from canids.schema import Gat
 from canids.training.model_folder import load_gat, load_vgae
 from canids.training.modes import (
     AutoencoderTrainer,

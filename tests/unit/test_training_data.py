@@ -8,10 +8,10 @@ from omegaconf import OmegaConf
 from test_splits import GRAPH, flooded, save
 
 from canids.artifacts import read_json
-from canids.config import Fleet, Synthesis
 from canids.errors import DatasetError
 from canids.graphs.build import build_graphs
 from canids.graphs.store import GRAPH_COLUMNS, concatenate, load_store
+from canids.schema import Fleet, Synthesis
 from canids.simulate.fleet import fleet_tables, simulate_part
 from canids.simulate.synthesis import synthesise
 from canids.training_data import uses

@@ -5,7 +5,8 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from canids import artifacts
-from canids.config import needs_vgae, section
+from canids.config import section
+from canids.sampling_strategies import needs_vgae
 from canids.errors import CanidsError
 from canids.frames.frames import ATTACK_FREE
 from canids.fusion.names import ALTERNATIVES_FILE

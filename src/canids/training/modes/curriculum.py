@@ -9,10 +9,10 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 from torch.nn.functional import cross_entropy
 
-from canids.config import needs_vgae
 from canids.graphs.store import GraphStore
 from canids.models.gat import Gat
 from canids.models.scoring import score_gat
+from canids.sampling_strategies import needs_vgae
 from canids.training.lightning_modules import GatModule
 from canids.training.modes.normal import NormalTrainer
 from canids.training.modes.trainer import Prepared

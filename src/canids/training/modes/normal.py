@@ -10,11 +10,11 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 from sklearn.metrics import roc_auc_score
 
-from canids.config import needs_vgae
 from canids.graphs.store import GraphStore
 from canids.models.build import build_gat
 from canids.models.gat import Gat
 from canids.models.scoring import score_gat, score_vgae
+from canids.sampling_strategies import needs_vgae
 from canids.training.datamodules import GraphDataModule, Sampler, ShuffleSampler
 from canids.training.fit import Fit
 from canids.training.lightning_modules import GatModule
