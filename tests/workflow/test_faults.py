@@ -96,7 +96,12 @@ def test_a_training_process_killed_with_9_fails_its_job_and_is_made_up_for_by_th
 def test_a_second_workflow_on_the_same_folder_is_refused_and_the_first_goes_on(without_vgae, demo):
     first = without_vgae.start(VGAE)
     wait_for((without_vgae.folder / LOG).exists, first)
+    # It must not be done before the second has even started.
+    for script in scripts_of(without_vgae.folder):
+        script.suspend()
     second = without_vgae.snakemake(VGAE)
+    for script in scripts_of(without_vgae.folder):
+        script.resume()
     assert second.returncode == 1
     assert "Directory cannot be locked" in second.stderr
     assert first.wait(120) == 0
