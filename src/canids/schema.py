@@ -18,6 +18,7 @@ def setting(default: Any, meaning: str, low: float | None = None, high: float | 
     return field(default=default, metadata=allowed)
 
 
+EPOCH_WINDOWS = "most windows that an epoch trains on; of more, each epoch draws others"
 NODE_BUDGET = "most nodes in a batch; auto: what the device bears, measured before (batch_size.json)"
 READING_DROPOUT = "chance that a training window loses one of its two readings; a third of it, that it loses both"
 
@@ -186,6 +187,7 @@ class Vgae:
     edge_weight: float = setting(0.2, "weight of the edge term", 0.0, 100.0)
     neighbourhood_weight: float = setting(0.5, "weight of the neighbourhood term", 0.0, 100.0)
     node_budget: int | str = setting(2048, NODE_BUDGET, 256, 10_000_000, choices=("auto",))
+    epoch_windows: int = setting(16_384, EPOCH_WINDOWS, 64, 1_000_000_000)
     patience: int = setting(5, "epochs without a better validation loss before stopping", 1, 10_000)
     distillation: VgaeDistillation = field(default_factory=VgaeDistillation)
     teacher: VgaeScale = field(default_factory=VgaeScale)
@@ -231,6 +233,7 @@ class Gat:
     dropout: float = setting(0.2, "dropout between layers", 0.0, 0.9)
     reading_dropout: float = setting(0.3, READING_DROPOUT, 0.0, 0.7)
     node_budget: int | str = setting(2048, NODE_BUDGET, 256, 10_000_000, choices=("auto",))
+    epoch_windows: int = setting(16_384, EPOCH_WINDOWS, 64, 1_000_000_000)
     patience: int = setting(6, "epochs without a better validation loss before stopping", 1, 10_000)
     sampling: str = setting(
         "curriculum-vgae",

@@ -164,12 +164,13 @@ def statistics_of(facts: list[Fact], profile: Profile) -> dict[int, dict[str, fl
     return found
 
 
-def silence_of(frames: Frames, last: int, profile: Profile) -> float:
-    """Largest ln(time since an ID was last heard / its longest usual interval) up to a frame, at least 0."""
-    worst = 0.0
+def silence_of(frames: Frames, last: int, profile: Profile) -> tuple[float, float]:
+    """Largest ln(time since a narrow ID was last heard / its longest usual interval) up to a frame, at least 0; and
+    ln(1 + how many are above 1)."""
+    found = [0.0]
     for key in profile.known:
         heard = [float(frames.timestamp[i]) for i in range(last + 1) if key_of(frames, i) == key]
         gap = float(frames.timestamp[last]) - heard[-1] if heard else 0.0
-        if gap > 0:
-            worst = max(worst, math.log(gap) - profile.limits[key]["longest"])
-    return worst
+        if gap > 0 and profile.limits[key]["narrow"]:
+            found.append(math.log(gap) - profile.limits[key]["longest"])
+    return max(found), math.log(1 + sum(each > 1 for each in found))

@@ -124,12 +124,13 @@ class TestOptimizer:
         optimize(100)
         assert list(tmp_path.iterdir()) == []
 
-    def test_with_a_data_module_its_first_epoch_counts(self):
+    @pytest.mark.parametrize("limit", [None, 20])
+    def test_with_a_data_module_its_first_epoch_counts(self, limit):
         class Growing(ShuffleSampler):
             def order(self, epoch: int) -> torch.Tensor:
-                return self.windows[: 20 * (epoch + 1)]
+                return self.windows[: 80 if limit else 20 * (epoch + 1)]
 
-        data = GraphDataModule(TRAIN, VAL, Growing(torch.arange(80), 0), torch.arange(20))
+        data = GraphDataModule(TRAIN, VAL, Growing(torch.arange(80), 0), torch.arange(20), epoch_windows=limit)
         settings = config("batch_size.least_steps=2")
         found = BatchSizeOptimizer(settings.batch_size, settings.trainer).optimize_with_datamodule(Hungry(10**9), data)
         assert found.node_budget == int(TRAIN.nodes_per_window()[:20].sum()) // 2

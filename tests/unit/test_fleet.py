@@ -80,6 +80,13 @@ class TestVehicles:
         assert (every == 0).mean(axis=0)[IGNITION] > 0.2 and (every == 0).any(axis=0).all()
         assert (every[:, :DRIVING] > 1).any(axis=0).all()
 
+    def test_no_frequent_message_falls_silent_alone(self, vehicles):
+        for vehicle in vehicles:
+            frequent = [m for m in vehicle.messages if m.period <= 0.1]
+            for state in range(len(STATES)):
+                asleep = [m.ecu for m in frequent if m.every[state] == 0]
+                assert all(asleep.count(ecu) > 1 for ecu in asleep)
+
     def test_no_bus_is_overloaded(self, vehicles):
         for vehicle in vehicles[:12]:
             frames = send(vehicle, make_stateful_trip(3.0, rng(1)), 3.0, rng(2))

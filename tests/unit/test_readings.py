@@ -30,6 +30,7 @@ WARMUP = 4
 SIZES = {"window": st.integers(4, 12), "stride": st.integers(1, 15)}
 fast = settings(max_examples=40, deadline=None)
 SILENCE, PRESENT = GRAPH_FEATURES.index("silence"), GRAPH_FEATURES.index("present")
+SILENCE_IDS = GRAPH_FEATURES.index("silence_ids")
 
 
 def fitted(frames: Frames, window: int = 10, stride: int = 10) -> VehicleProfile:
@@ -121,10 +122,14 @@ class TestCausality:
 
 class TestAgainstTheReference:
     @fast
-    @given(frames=some_frames(least=12), others=some_frames(least=12), **SIZES)
-    def test_silence_is_alike(self, frames, others, window, stride):
+    @given(seed=st.integers(0, 99), since=st.tuples(*[st.floats(0.0, 1.0)] * 4), **SIZES)
+    def test_silence_is_alike(self, seed, since, window, stride):
+        frames, others = periodic(200, seed), periodic(200, seed + 100)
+        for number, second in enumerate(since):
+            others = silenced(others, 0x100 + number, second)
+        assume(len(others) >= window)
         capture, plain = learned(frames, others, window, stride)
-        got = known_reading(capture, fitted(frames, window, stride)).graphs[:, SILENCE]
+        got = known_reading(capture, fitted(frames, window, stride)).graphs[:, [SILENCE, SILENCE_IDS]]
         expected = [silence_of(others, each[-1], plain) for each in windows_of(len(others), window, stride)]
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
 
@@ -230,6 +235,21 @@ class TestSilence:
         got = read(capture).graphs[late, SILENCE]
         # 0x100 has a period of 10 ms
         np.testing.assert_allclose(got, np.log(seconds[late] / 0.01), atol=0.5)
+
+    def test_the_ids_that_fell_silent_are_counted(self):
+        frames = silenced(silenced(periodic(1200, 51), 0x100, 3.0), 0x101, 4.0)
+        capture = window_capture(frames, Cut(10, 10))
+        seconds = frames.timestamp[capture.last_frame] - frames.timestamp[0]
+        got = known_reading(capture, KNOWN).graphs[:, SILENCE_IDS]
+        for begin, end, count in ((0.0, 3.0, 0), (3.1, 4.0, 1), (4.2, np.inf, 2)):
+            np.testing.assert_allclose(got[(seconds > begin) & (seconds < end)], np.log(1 + count), rtol=1e-6)
+
+    def test_an_id_without_a_period_is_not_missed(self):
+        frames = periodic(1200, 51)
+        now_and_then = (frames.arbitration_id != 0x101) | (rng(3).random(len(frames)) < 0.3)
+        usual = frames.take(now_and_then)
+        reading = known_reading(window_capture(silenced(usual, 0x101, 3.0), Cut(10, 10)), fitted(usual))
+        assert not reading.graphs[:, [SILENCE, SILENCE_IDS]].any()
 
     def test_an_id_that_the_capture_never_had_is_not_missed(self):
         frames = silenced(periodic(600, 51), 0x100, 0.0)

@@ -74,8 +74,15 @@ class Scripted(lightning.LightningModule):
         self.log("val_loss", self.val_losses[self.current_epoch], batch_size=graphs.num_graphs)
 
 
-def run(module: Scripted, patience: int = 100, sampler=None, budget: int = 10_000, callbacks: tuple = ()) -> Fit:
-    data = GraphDataModule(TRAIN, VAL, sampler or EpochOrders(), torch.tensor([3, 1, 2]), budget)
+def run(
+    module: Scripted,
+    patience: int = 100,
+    sampler=None,
+    budget: int = 10_000,
+    callbacks: tuple = (),
+    epoch_windows: int | None = None,
+) -> Fit:
+    data = GraphDataModule(TRAIN, VAL, sampler or EpochOrders(), torch.tensor([3, 1, 2]), budget, epoch_windows)
     return fit(module, data, len(module.val_losses), patience, config().trainer, callbacks)
 
 
@@ -89,6 +96,11 @@ class TestDataModule:
         module = Scripted([1.0] * 3)
         run(module)
         assert module.trained_on == [list(range(10 * epoch + 7, 10 * epoch - 1, -1)) for epoch in range(3)]
+
+    def test_an_epoch_has_no_more_windows_than_it_may(self):
+        module = Scripted([1.0] * 3)
+        run(module, epoch_windows=5)
+        assert module.trained_on == [list(range(10 * epoch + 7, 10 * epoch + 2, -1)) for epoch in range(3)]
 
     def test_batches_together_are_the_order(self):
         module = Scripted([1.0])

@@ -30,9 +30,14 @@ GRAPH_DEFINITIONS = {
     "present": ("1 where there is a profile to read against, else 0", "0 or 1", "whether the other columns speak"),
     "log_duration": ("ln(window's duration / usual duration)", "any", "the bus is busier or quieter than usual"),
     "silence": (
-        "largest ln(time since last heard / longest usual interval) of the IDs heard so far, at least 0",
+        "largest ln(time since last heard / longest usual interval) of the periodic IDs heard so far, at least 0",
         "at least 0",
         "an ID has fallen silent",
+    ),
+    "silence_ids": (
+        "ln(1 + IDs whose silence is above 1)",
+        "at least 0",
+        "how many have: a suppression silences one, a change of the vehicle's state several",
     ),
     "holds": (f"share of (node, statistic) pairs with |z| < {HOLDS_Z:g}", "0 to 1", "how well the profile fits today"),
 }
@@ -159,14 +164,14 @@ def _write(reading: Reading, capture: WindowedCapture, profile: VehicleProfile, 
     seconds = np.maximum(capture.seconds()[first:last], 1e-6)
     reading.graphs[first:last, 0] = 1
     reading.graphs[first:last, 1] = np.log(seconds) - profile.log_duration
-    reading.graphs[first:last, 2] = _silence(
+    reading.graphs[first:last, 2:4] = _silence(
         profile.rows(capture.ids),
         capture.code,
         capture.timestamp,
-        np.append(profile.longest, np.float32(np.inf)),
+        np.append(np.where(profile.narrow, profile.longest, np.float32(np.inf)), np.float32(np.inf)),
         capture.last_frame[first:last],
     )
-    reading.graphs[first:last, 3] = np.add.reduceat(quiet, starts) / np.diff(capture.node_start[first : last + 1])
+    reading.graphs[first:last, 4] = np.add.reduceat(quiet, starts) / np.diff(capture.node_start[first : last + 1])
 
 
 @njit(cache=True, nogil=True)
@@ -178,8 +183,12 @@ def _edge_costs(out, transition_cost, rows, edges, node_start, edge_start):
 
 @njit(cache=True, nogil=True)
 def _silence(rows, code, timestamp, longest, last_frame):
-    """(w,) largest ln(time since last heard / longest usual interval) of the IDs heard so far, at least 0."""
-    out = np.zeros(len(last_frame), np.float32)
+    """(w, 2) the features ``silence`` and ``silence_ids``.
+
+    Args:
+        longest: (K + 1,) ln interval of the profile's IDs; infinite for one that is not periodic, and for unseen ones.
+    """
+    out = np.zeros((len(last_frame), 2), np.float32)
     heard = np.full(len(longest), np.nan)
     limit = np.exp(longest.astype(np.float64))
     i = 0
@@ -188,9 +197,10 @@ def _silence(rows, code, timestamp, longest, last_frame):
             heard[rows[code[i]]] = timestamp[i]
             i += 1
         now = timestamp[last_frame[w]]
-        overdue = 1.0
+        overdue, ids = 1.0, 0
         for k in range(len(limit)):
             if now - heard[k] > overdue * limit[k]:
                 overdue = (now - heard[k]) / limit[k]
-        out[w] = np.log(overdue)
+            ids += now - heard[k] > np.e * limit[k]
+        out[w, 0], out[w, 1] = np.log(overdue), np.log(1 + ids)
     return out

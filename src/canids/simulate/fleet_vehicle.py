@@ -34,6 +34,7 @@ ON_CHANGE_PERIODS = (0.1, 0.2, 0.5, 1.0)
 EXTENDED = {"none": 0.7, "some": 0.15, "all": 0.15}
 BUNCHED = (0.4, 0.95)  # share of the messages that are ready at their ECU's tick
 ALWAYS_AWAKE = 4  # of the fastest IDs
+OFTEN, TOGETHER = 0.1, 2  # s; of the messages sent so often, an ECU that falls asleep has so many
 SLOW_SIGNALS = ("voltage", "coolant", "fuel", "gear")
 # what a message holds, and how likely it does
 CONTENTS = {"constant": 0.23, "counting": 0.26, "status": 0.2, "pages": 0.05, "signals": 0.26}
@@ -45,7 +46,7 @@ def make_fleet_vehicle(name: str, rng: np.random.Generator) -> Vehicle:
     bit_rate = _pick(BIT_RATES, rng)
     fastest = min(FRAME_RATES[1], FULLEST * bit_rate / LONG_FRAME, 80.0 * count)
     rate = rng.uniform(FRAME_RATES[0], fastest)
-    events, on_change = max(1, round(rng.uniform(0, 0.12) * count)), max(1, round(rng.uniform(0, 0.15) * count))
+    events, on_change = round(rng.uniform(0, 0.12) * count), round(rng.uniform(0, 0.06) * count)
     periodic = count - events - on_change
     periods = np.concatenate(
         [
@@ -58,15 +59,15 @@ def make_fleet_vehicle(name: str, rng: np.random.Generator) -> Vehicle:
     numbers, is_extended = _identifiers(count, rng)
     # priority follows the rate, roughly
     ranked = np.argsort(np.log(periods) + rng.normal(0, 0.7, count))
-    states = _states(periods, rng)
-    ecus, bunched = int(rng.integers(3, 12)), rng.uniform(*BUNCHED)
+    ecu, bunched = rng.integers(int(rng.integers(3, 12)), size=count), rng.uniform(*BUNCHED)
+    states = _states(periods, ecu, rng)
     messages = [
         _message(
             arbitration_id=int(number),
             is_extended=bool(extended),
             period=float(periods[k]),
             clock=clocks[k],
-            ecu=int(rng.integers(ecus)),
+            ecu=int(ecu[k]),
             offset=0.0 if rng.random() < bunched else float(rng.integers(1, 10)) * 1e-3,
             every=states[k],
             rng=rng,
@@ -90,26 +91,24 @@ def _identifiers(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     return np.concatenate([standard, long]), np.arange(count) >= count - extended
 
 
-def _states(periods: np.ndarray, rng: np.random.Generator) -> list[tuple[int, int, int]]:
-    """For each message, of how many frames one is sent in each state (``Message.every``)."""
-    asleep = rng.uniform(0.1, 0.75)
-    awake = set(np.argsort(periods, kind="stable")[:ALWAYS_AWAKE].tolist())
-    silent = {"ignition only": asleep, "standing": 0.05, "driving": 0.03}
-    slower = {"ignition only": 0.15, "standing": 0.12, "driving": 0.0}
-    every = []
-    for k in range(len(periods)):
-        if k in awake:
-            every.append((1, 1, 1))
-            continue
-        chances = rng.random(len(STATES))
-        divisors = rng.choice([2, 4, 5, 10], len(STATES))
-        every.append(
-            tuple(
-                0 if chance < silent[state] else int(divisor) if chance < silent[state] + slower[state] else 1
-                for state, chance, divisor in zip(STATES, chances, divisors, strict=True)
-            )
-        )
-    return every
+def _states(periods: np.ndarray, ecu: np.ndarray, rng: np.random.Generator) -> list[tuple[int, int, int]]:
+    """For each message, of how many frames one is sent in each state (``Message.every``).
+
+    An ECU falls asleep with all of its messages but the vehicle's fastest: what falls silent alone is missed.
+    """
+    awake = np.argsort(periods, kind="stable")[:ALWAYS_AWAKE]
+    often = np.setdiff1d(np.flatnonzero(periods <= OFTEN), awake)
+    asleep = {"ignition only": rng.uniform(0.1, 0.75), "standing": 0.05, "driving": 0.03}
+    slower = {"ignition only": 0.03, "standing": 0.02, "driving": 0.0}
+    every = np.ones((len(periods), len(STATES)), int)
+    for column, state in enumerate(STATES):
+        slow = rng.random(len(periods)) < slower[state]
+        every[slow, column] = rng.choice([2, 4, 5, 10], np.count_nonzero(slow))
+        for number in np.unique(ecu):
+            if rng.random() < asleep[state] and np.count_nonzero(ecu[often] == number) >= TOGETHER:
+                every[ecu == number, column] = 0
+    every[awake] = 1
+    return [tuple(each) for each in every.tolist()]
 
 
 def _message(
@@ -129,7 +128,7 @@ def _message(
     else:
         jitter = ln_uniform(JITTERS, rng)
     dlc = 8 if rng.random() < 0.8 else int(rng.integers(1, 8))
-    echoed = clock in (TIMED, CUMULATIVE) and rng.random() < 0.04
+    echoed = clock in (TIMED, CUMULATIVE) and rng.random() < 0.01
     return Message(
         arbitration_id=arbitration_id,
         is_extended=is_extended,

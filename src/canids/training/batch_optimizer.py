@@ -67,7 +67,7 @@ class BatchSizeOptimizer:
         Raises:
             CanidsError: not even the smallest batch fits.
         """
-        return self._optimize(module, data.train, data.sampler.order(0), torch.arange(len(data.train)))
+        return self._optimize(module, data.train, data.order(0), torch.arange(len(data.train)))
 
     def optimize_with_datasets(
         self, module: lightning.LightningModule, train: GraphStore, windows: torch.Tensor

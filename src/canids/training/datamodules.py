@@ -83,6 +83,7 @@ class GraphDataModule(lightning.LightningDataModule):
     Args:
         train, val: stores. sampler: of the training windows. val_windows: (k,) int64 windows of ``val``.
         node_budget: most nodes in a batch; None as long as it is not known.
+        epoch_windows: most training windows in an epoch, the first of its order; None: all.
     """
 
     def __init__(
@@ -92,10 +93,11 @@ class GraphDataModule(lightning.LightningDataModule):
         sampler: Sampler,
         val_windows: torch.Tensor,
         node_budget: int | None = None,
+        epoch_windows: int | None = None,
     ) -> None:
         super().__init__()
         self.train, self.val, self.sampler = train, val, sampler
-        self.val_windows, self.node_budget = val_windows, node_budget
+        self.val_windows, self.node_budget, self.epoch_windows = val_windows, node_budget, epoch_windows
 
     def setup(self, stage: str) -> None:
         device = self.trainer.strategy.root_device
@@ -104,9 +106,12 @@ class GraphDataModule(lightning.LightningDataModule):
     def transfer_batch_to_device(self, batch: GraphBatch, device: torch.device, dataloader_idx: int) -> GraphBatch:
         return batch  # it is there; Lightning would look through all of it at every step
 
+    def order(self, epoch: int) -> torch.Tensor:
+        """(k,) int64 windows that an epoch trains on."""
+        return self.sampler.order(epoch)[: self.epoch_windows]
+
     def train_dataloader(self) -> BatchLoader:
-        order = self.sampler.order(self.trainer.current_epoch)
-        batches = list(budget_batches(self.train, order, self.node_budget))
+        batches = list(budget_batches(self.train, self.order(self.trainer.current_epoch), self.node_budget))
         return BatchLoader(
             self.placed["train"], training_share(batches, self.trainer.global_rank, self.trainer.world_size)
         )

@@ -35,7 +35,8 @@ class AutoencoderTrainer(ModelTrainer):
     def _prepared(self, module: VgaeModule, stores: TrainingStores) -> Prepared:
         train, select = stores.attack_free()
         sampler = ShuffleSampler(train, self.seed)
-        return Prepared(module, GraphDataModule(stores.train, stores.val, sampler, select))
+        limit = self.settings.epoch_windows
+        return Prepared(module, GraphDataModule(stores.train, stores.val, sampler, select, epoch_windows=limit))
 
     def _measure(self, model: Vgae, stores: TrainingStores, result: Fit) -> dict[str, Any]:
         standardise_errors(model, stores)

@@ -70,7 +70,9 @@ class NormalTrainer(ModelTrainer):
     def _prepared(
         self, module: GatModule, stores: TrainingStores, sampler: Sampler, callbacks: tuple[Callback, ...] = ()
     ) -> Prepared:
-        return Prepared(module, GraphDataModule(stores.train, stores.val, sampler, stores.select), callbacks)
+        limit = self.settings.epoch_windows
+        data = GraphDataModule(stores.train, stores.val, sampler, stores.select, epoch_windows=limit)
+        return Prepared(module, data, callbacks)
 
     def _measure(self, model: Gat, stores: TrainingStores, result: Fit) -> dict[str, Any]:
         chosen = stores.val.select(stores.select)
