@@ -71,8 +71,11 @@ class TestTail:
 
 
 class TestLimits:
-    def sample(self, code: int, shift: float, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
-        return np.random.default_rng(code).normal(size=count) + shift, np.full(count, code)
+    def sample(
+        self, code: int, shift: float, count: int = 400, capture: int = 0
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        score = np.random.default_rng(code).normal(size=count) + shift
+        return score, np.full(count, code), np.full(count, capture)
 
     def test_each_way_of_reading_has_its_own(self):
         found = limits([self.sample(KNOWN, 0), self.sample(OWN, 5), self.sample(BOTH, -3)], 0.01)
@@ -81,6 +84,15 @@ class TestLimits:
     def test_samples_read_alike_are_taken_together(self):
         together = limits([self.sample(KNOWN, 0), self.sample(KNOWN, 9)], 0.1)
         assert together[KNOWN] > 8
+
+    def test_nine_of_ten_captures_keep_to_it(self):
+        captures = [self.sample(KNOWN, shift, capture=shift) for shift in range(11)]
+        alone = limits(captures[:1], 0.01)[KNOWN]
+        np.testing.assert_allclose(limits(captures, 0.01)[KNOWN], alone + 9)
+
+    def test_captures_too_short_for_a_limit_of_their_own_are_taken_together(self):
+        short = [self.sample(KNOWN, 10 * number, FEWEST - 1, number) for number in range(3)]
+        assert limits(short, 0.1)[KNOWN] > 20
 
     def test_where_too_few_windows_are_read_so_the_strictest_holds(self):
         found = limits([self.sample(KNOWN, 0), self.sample(BOTH, 2), self.sample(OWN, 50, FEWEST - 1)], 0.01)

@@ -13,6 +13,7 @@ from canids.graphs.store import READINGS
 LEAST_SPREAD = 1e-9
 TAIL = 0.05  # share of the attack-free scores whose excess tells how the tail goes on
 FEWEST = 20  # attack-free windows that a limit can rest on
+KEEPING = 0.9  # share of the captures that keep to it
 READ_BY = 1 << len(READINGS)  # codes of which readings speak of a window, see ``GraphStore.read_by``
 
 
@@ -50,23 +51,27 @@ def platt_slope(score: np.ndarray, label: np.ndarray) -> float:
     return max(float(model.coef_[0, 0]), 0.0) / spread
 
 
-def limits(samples: Sequence[tuple[np.ndarray, np.ndarray]], false_alarms: float) -> np.ndarray:
+def limits(samples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], false_alarms: float) -> np.ndarray:
     """(READ_BY,) the score that a share ``false_alarms`` of the attack-free windows exceeds, by what speaks of them.
 
-    Where too few windows are read so, the strictest of the other limits holds.
+    Captures differ more than their windows do: each that is long enough has a limit of its own, and that of all is one
+    that nine of ten captures keep to. Where too few windows are read so, the strictest of the other limits holds.
 
     Args:
-        samples: (scores, readings), (n,) each, of attack-free windows that no model was fitted on.
+        samples: (scores, readings, numbers of their captures), (n,) each, of attack-free windows that no model was
+            fitted on.
 
     Raises:
         ValueError: there are too few windows altogether.
     """
-    score, readings = (np.concatenate(each) for each in zip(*samples, strict=True))
+    score, readings, capture = (np.concatenate(each) for each in zip(*samples, strict=True))
     found = np.full(READ_BY, np.nan)
     for code in range(1, READ_BY):
-        mine = score[readings == code]
-        if len(mine) >= FEWEST:
-            found[code] = tail_limit(mine, false_alarms)
+        mine = readings == code
+        if np.count_nonzero(mine) >= FEWEST:
+            each = [score[mine & (capture == number)] for number in np.unique(capture[mine])]
+            enough = [some for some in each if len(some) >= FEWEST] or [score[mine]]
+            found[code] = np.quantile([tail_limit(some, false_alarms) for some in enough], KEEPING)
     if np.isnan(found).all():
         raise ValueError(f"{len(score)} attack-free windows are too few to calibrate on")
     return np.where(np.isnan(found), np.nanmax(found), found)

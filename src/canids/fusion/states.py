@@ -105,7 +105,7 @@ def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], false_alar
     }
     probability = {}
     for name, (score, scorer) in scorers.items():
-        samples = [(scorer(store).numpy(), store.read_by.numpy()) for store in withheld]
+        samples = [(scorer(store).numpy(), store.read_by.numpy(), store.capture.numpy()) for store in withheld]
         try:
             calibration = Calibration(
                 platt_slope(score[select], columns["label"][select]), limits(samples, false_alarms)

@@ -83,7 +83,7 @@ def run_baselines(
     calm = np.flatnonzero(validating)[quiet_windows(label[validating], _captures(facts)[validating])]
     calm_windows = windows.take(calm)
     samples = [calm_windows, *(calm_windows.without(reading) for reading in READINGS)]
-    calm_scores = [(score(some, calm), some.read_by) for some in samples]
+    calm_scores = [(score(some, calm), some.read_by, _captures(facts)[calm]) for some in samples]
     readings = windows.read_by
     scores = facts.with_columns(
         pl.Series(
@@ -93,7 +93,7 @@ def run_baselines(
                 readings,
                 Calibration(
                     platt_slope(raw[name][select], label[select]),
-                    limits([(each[name], read_by) for each, read_by in calm_scores], false_alarms),
+                    limits([(each[name], *where) for each, *where in calm_scores], false_alarms),
                 ),
             ),
         )
