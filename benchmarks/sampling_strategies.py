@@ -56,7 +56,7 @@ def run(config: DictConfig, overrides: list[str], folder: Path, strategy: str, s
     trained = gat_trainer(settings.models.gat, settings.trainer, seed, graphs, gat, vgae).train()
     present = [s for s in config.dataset.test if (graphs / f"{s}.safetensors").exists()]
     stores = [load_store(graphs / f"{part}.safetensors") for part in ("train", "val", *present)]
-    states = fusion_states(load_vgae(vgae), load_gat(gat), stores)
+    states = fusion_states(load_vgae(vgae), load_gat(gat), stores, config.calibration.false_alarms)
     facts = {key: trained[key] for key in ("best_epoch", "epochs", "training_seconds", "val_auroc")}
     return [
         {"strategy": strategy, "seed": seed, "scenario": scenario, **facts, **metrics}

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from canids.errors import ConfigError
 from canids.schema import Config
+from canids.training_data import chosen
 
 TEMPLATE = "custom"  # a dataset to copy or to fill in: it can be chosen, and is listed nowhere
 
@@ -69,6 +70,7 @@ def load_config(config_folder: Path, overrides: Sequence[str] = ()) -> DictConfi
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     _check_values(config, Config, "")
+    config.training_data = chosen(config.training_data, config.dataset.simulated)
     seeds = list(config.seeds)
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds: given {seeds}, allowed: one or more different seeds, each at least 0")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canids.sampling_strategies import STRATEGIES
-from canids.training_data import CHOICES
+from canids.training_data import AUTO, CHOICES
 
 
 def setting(default: Any, meaning: str, low: float | None = None, high: float | None = None, choices: Sequence = ()):
@@ -124,11 +124,11 @@ class Synthesis:
 @dataclass
 class Fleet:
     seed: int = setting(0, "seed of the vehicles and their drives", 0, 2**31)
-    vehicles: int = setting(80, "simulated vehicles", 4, 10_000)
-    captures: int = setting(2, "attack-free drives of each; a known profile needs two", 2, 1000)
+    vehicles: int = setting(64, "simulated vehicles", 4, 10_000)
+    captures: int = setting(4, "attack-free drives of each; a known profile rests on all but one", 2, 1000)
     copies: int = setting(1, "attacked copies of each drive", 1, 1000)
     shortest_drive: float = setting(10.0, "shortest drive (s); lengths are drawn ln-uniformly", 5.0, 86400.0)
-    longest_drive: float = setting(60.0, "longest drive (s)", 5.0, 86400.0)
+    longest_drive: float = setting(40.0, "longest drive (s)", 5.0, 86400.0)
 
 
 @dataclass
@@ -328,10 +328,10 @@ class Config:
     experiment: str | None = setting(None, "experiment that the target sweep makes, a file of config/experiments")
     strict: bool = setting(False, "stop at a line that cannot be read instead of counting it")
     training_data: str = setting(
-        "both",
+        AUTO,
         "what to train and to validate on: labelled attacks, attacks synthesised on attack-free captures (no label is "
         "read), both, or a simulated fleet alone (the dataset's captures give profiles, and are tested on); also with "
-        "the fleet beside them",
+        "the fleet beside them; auto: both+fleet, and both for a dataset that is simulated itself",
         choices=CHOICES,
     )
     simulate: Simulate = field(default_factory=Simulate)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-CHOICES = ("labelled", "synthesised", "both", "fleet", "labelled+fleet", "synthesised+fleet", "both+fleet")
+AUTO = "auto"
+CHOICES = (AUTO, "labelled", "synthesised", "both", "fleet", "labelled+fleet", "synthesised+fleet", "both+fleet")
+
+
+def chosen(training_data: str, simulated: bool) -> str:
+    """What a choice comes to: ``auto`` is ``both+fleet``, and ``both`` for a dataset that is simulated itself."""
+    if training_data != AUTO:
+        return training_data
+    return "both" if simulated else "both+fleet"
 
 
 def uses(training_data: str, what: str) -> bool:

@@ -165,7 +165,7 @@ def statistics_of(facts: list[Fact], profile: Profile) -> dict[int, dict[str, fl
 
 
 def silence_of(frames: Frames, last: int, profile: Profile) -> tuple[float, float]:
-    """Largest ln(time since a narrow ID was last heard / its longest usual interval) up to a frame, at least 0; and
+    """Largest ln(time since a narrow ID was last heard / its longest usual interval) up to a frame, from 0 to 4; and
     ln(1 + how many are above 1)."""
     found = [0.0]
     for key in profile.known:
@@ -173,4 +173,4 @@ def silence_of(frames: Frames, last: int, profile: Profile) -> tuple[float, floa
         gap = float(frames.timestamp[last]) - heard[-1] if heard else 0.0
         if gap > 0 and profile.limits[key]["narrow"]:
             found.append(math.log(gap) - profile.limits[key]["longest"])
-    return max(found), math.log(1 + sum(each > 1 for each in found))
+    return min(max(found), 4.0), math.log(1 + sum(each > 1 for each in found))

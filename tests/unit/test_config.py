@@ -167,7 +167,7 @@ class TestWrongValues:
 
     def test_a_value_that_is_none_of_the_choices_lists_them(self, folder):
         assert message(folder, "training_data=some").startswith(
-            "training_data: given 'some', allowed: one of labelled, synthesised, both, fleet"
+            "training_data: given 'some', allowed: one of auto, labelled, synthesised, both, fleet"
         )
 
     def test_a_wrong_element_of_a_list_is_named(self, folder):

@@ -85,9 +85,10 @@ class TestAttribution:
         first = Attribution([self.normal]).causes(store)[0][0]
         assert first.statistic == "interval_min"
 
-    def test_how_much_is_known_of_an_id_is_no_evidence(self):
-        causes = Attribution([self.normal]).causes(self.strange(0, "own_heard"))[0]
-        assert "heard" not in {each.statistic for each in causes}
+    @pytest.mark.parametrize("feature", ["heard", "unsteady"])
+    def test_what_an_id_is_usually_like_is_no_evidence(self, feature):
+        causes = Attribution([self.normal]).causes(self.strange(0, f"own_{feature}"))[0]
+        assert feature not in {each.statistic for each in causes}
 
     def test_the_most_surprising_come_first_and_no_more_than_three(self):
         causes = Attribution([self.normal]).causes(traffic(20, seed=3))

@@ -20,7 +20,7 @@ from canids.simulate.traffic import send
 from canids.simulate.vehicle import BEATING, CUMULATIVE, EVENT, ON_CHANGE, TIMED, Message, Vehicle
 
 FLEET, SYNTHESIS = OmegaConf.structured(Fleet), OmegaConf.structured(Synthesis)
-SMALL = OmegaConf.merge(FLEET, {"vehicles": 2, "shortest_drive": 5.0, "longest_drive": 8.0})
+SMALL = OmegaConf.merge(FLEET, {"vehicles": 2, "captures": 2, "shortest_drive": 5.0, "longest_drive": 8.0})
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from canids.graphs.readings import (
     GRAPH_FEATURES,
     LARGEST,
     NODE_FEATURES,
+    SILENT,
     Reading,
     known_reading,
     own_profiles,
@@ -169,6 +170,15 @@ def learned(frames: Frames, others: Frames, window: int, stride: int) -> tuple[W
 
 
 class TestMeaning:
+    @pytest.mark.parametrize(
+        ("feature", "expected"), [("heard", np.log(KNOWN.frames)), ("unsteady", KNOWN.mad / 0.15)], ids=str
+    )
+    def test_each_node_says_what_its_id_is_usually_like(self, feature, expected):
+        capture = window_capture(periodic(100, 1), Cut(10, 10))
+        got = known_reading(capture, KNOWN).nodes[:, NODE_FEATURES.index(feature)]
+        rows = KNOWN.rows(capture.ids[capture.node_code])
+        np.testing.assert_allclose(got, np.arcsinh(expected[rows]), rtol=1e-5)
+
     def test_without_a_profile_everything_is_zero(self):
         reading = known_reading(window_capture(periodic(100, 1), Cut(10, 10)), None)
         assert not any(part.any() for part in vars(reading).values())
@@ -234,7 +244,7 @@ class TestSilence:
         late = seconds > 0.5
         got = read(capture).graphs[late, SILENCE]
         # 0x100 has a period of 10 ms
-        np.testing.assert_allclose(got, np.log(seconds[late] / 0.01), atol=0.5)
+        np.testing.assert_allclose(got, np.minimum(np.log(seconds[late] / 0.01), SILENT), atol=0.5)
 
     def test_the_ids_that_fell_silent_are_counted(self):
         frames = silenced(silenced(periodic(1200, 51), 0x100, 3.0), 0x101, 4.0)

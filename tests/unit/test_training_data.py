@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from test_splits import GRAPH, flooded, save
 
 from canids.artifacts import read_json
+from canids.config import load_config
 from canids.errors import DatasetError
 from canids.graphs.build import build_graphs
 from canids.graphs.store import GRAPH_COLUMNS, concatenate, load_store
@@ -17,7 +18,9 @@ from canids.simulate.synthesis import synthesise
 from canids.training_data import uses
 
 SYNTHESIS = OmegaConf.structured(Synthesis)
-FLEET = OmegaConf.merge(OmegaConf.structured(Fleet), {"vehicles": 5, "shortest_drive": 5.0, "longest_drive": 5.0})
+FLEET = OmegaConf.merge(
+    OmegaConf.structured(Fleet), {"vehicles": 5, "captures": 2, "shortest_drive": 5.0, "longest_drive": 5.0}
+)
 FREE, LABELLED, COPY = (
     {"train/attack-free-1", "train/attack-free-2"},
     "train/DoS-1",
@@ -141,3 +144,16 @@ class TestProfileScenarios:
 def test_a_fleet_that_was_not_simulated_leaves_nothing_to_train_on(captures, tmp_path):
     with pytest.raises(DatasetError, match="no training capture"):
         build({"dataset": captures["dataset"]}, tmp_path, "fleet")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["dataset=demo"], "both"),
+        (["dataset=hcrl_sa"], "both+fleet"),
+        (["dataset=hcrl_sa", "training_data=labelled"], "labelled"),
+    ],
+    ids=["simulated", "recorded", "given"],
+)
+def test_what_is_not_given_depends_on_the_dataset(overrides, expected):
+    assert load_config(Path(__file__).parents[2] / "config", overrides).training_data == expected

@@ -8,7 +8,7 @@ from test_reruns import BOTH, TRAINING
 from canids.artifacts import read_json
 
 AFTER = {"graphs": 1, "baselines": 1, **TRAINING, **BOTH}
-FLEET = "training_data=fleet fleet.vehicles=4 fleet.shortest_drive=5 fleet.longest_drive=6"
+FLEET = "training_data=fleet fleet.vehicles=4 fleet.captures=2 fleet.shortest_drive=5 fleet.longest_drive=6"
 STORES = ("train", "val", "test_02_unknown_vehicle_known_attack")
 
 

@@ -37,7 +37,7 @@ class Attribution:
 
     def __init__(self, attack_free: Sequence[GraphStore]) -> None:
         nodes = np.concatenate([_defined(store) for store in attack_free])
-        nodes[:, [place for place, name in enumerate(NODE_COLUMNS) if name.endswith(f"_{NO_EVIDENCE}")]] = np.nan
+        nodes[:, [place for place, name in enumerate(NODE_COLUMNS) if name.endswith(NO_EVIDENCE)]] = np.nan
         self.upper = [_sorted(column) for column in nodes.T]
         self.lower = [_sorted(-column) for column in nodes.T]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 TAIL = 0.01
-NO_EVIDENCE = "heard"  # the node feature that says how much a reference rests on, and nothing about the window
+NO_EVIDENCE = ("heard", "unsteady")  # node features that speak of an ID's reference, and not of the window
 LEAST_EXCESS = 0.05  # in the features' own scale (asinh, ln): a channel that was constant is not infinitely surprising
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from canids.graphs.profile import NARROW
 from canids.graphs.readings import EDGE_DEFINITIONS, GRAPH_DEFINITIONS, LARGEST, RAW
 from canids.graphs.statistics import CHANNEL_DEFINITIONS, STATISTIC_DEFINITIONS, STATISTICS
 from canids.graphs.store import READINGS
@@ -47,6 +48,12 @@ def _node_rows() -> Iterator[tuple[str, ...]]:
     for name, (formula, meaning) in STATISTIC_DEFINITIONS.items():
         yield f"{name}_z", f"asinh(({formula} - the ID's centre) / its spread)", bounds, f"{meaning}, for this ID"
     yield "heard", "asinh(ln(frames that the ID's reference rests on))", "0 to 4", "how much is known of the ID"
+    yield (
+        "unsteady",
+        f"asinh(MAD of the ID's ln interval / {NARROW:g})",
+        "0 to 8",
+        "how irregularly the ID sends: what comes too early on a steady one weighs more",
+    )
     yield "unseen", "asinh(1) where the profile does not know the ID, else 0", "0 or 0.88", "an ID from outside"
     yield "log_frames", "ln(frames of the node); of no reading", "at least 0", "how much the ID sends"
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from canids.graphs.enroll import fit_profile, fits, measure, measured_of, with_statistics
-from canids.graphs.profile import VehicleProfile
+from canids.graphs.profile import NARROW, VehicleProfile
 from canids.graphs.references import Sample, fit_references
 from canids.graphs.statistics import STATISTICS, NodeReading, read_nodes
 from canids.graphs.windows import WindowedCapture
@@ -23,15 +23,16 @@ from canids.graphs.windows import WindowedCapture
 RAW = [STATISTICS.index(name) for name in (
     "share", "interval_mean", "interval_min", "interval_max", "fast_max", "fast_share", "repeat_max", "flips_max",
     "bits_max", "transition_max")]  # fmt: skip
-NODE_FEATURES = (*(STATISTICS[s] for s in RAW), *(f"{name}_z" for name in STATISTICS), "heard", "unseen")
+NODE_FEATURES = (*(STATISTICS[s] for s in RAW), *(f"{name}_z" for name in STATISTICS), "heard", "unsteady", "unseen")
+SILENT = 4.0  # ln of how much longer than usual an ID is silent, from where on it tells no more
 HOLDS_Z = 3.0  # a channel holds today while its |z| stays below
 # Features of a window and of an edge: (formula, range, meaning).
 GRAPH_DEFINITIONS = {
     "present": ("1 where there is a profile to read against, else 0", "0 or 1", "whether the other columns speak"),
     "log_duration": ("ln(window's duration / usual duration)", "any", "the bus is busier or quieter than usual"),
     "silence": (
-        "largest ln(time since last heard / longest usual interval) of the periodic IDs heard so far, at least 0",
-        "at least 0",
+        "largest ln(time since last heard / longest usual interval) of the periodic IDs heard so far, within the range",
+        f"0 to {SILENT:g}",
         "an ID has fallen silent",
     ),
     "silence_ids": (
@@ -144,8 +145,9 @@ def _write(reading: Reading, capture: WindowedCapture, profile: VehicleProfile, 
     unseen = rows == len(profile.key)
     features = reading.nodes[begin:end]
     features[:, : len(RAW)] = nodes.statistics[:, RAW]
-    features[:, len(RAW) : -2] = nodes.z
-    features[:, -2] = np.append(np.log(profile.frames), 0)[rows]
+    features[:, len(RAW) : -3] = nodes.z
+    features[:, -3] = np.append(np.log(profile.frames), 0)[rows]
+    features[:, -2] = np.append(profile.mad / NARROW, 0)[rows]
     features[:, -1] = unseen
     np.arcsinh(features, out=features)
     np.clip(features, -LARGEST, LARGEST, out=features)
@@ -202,5 +204,5 @@ def _silence(rows, code, timestamp, longest, last_frame):
             if now - heard[k] > overdue * limit[k]:
                 overdue = (now - heard[k]) / limit[k]
             ids += now - heard[k] > np.e * limit[k]
-        out[w, 0], out[w, 1] = np.log(overdue), np.log(1 + ids)
+        out[w, 0], out[w, 1] = min(np.log(overdue), SILENT), np.log(1 + ids)
     return out

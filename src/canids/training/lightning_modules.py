@@ -138,7 +138,8 @@ class DistilledVgaeModule(VgaeModule):
     The teacher has seen each window whole, once; the student sees it with readings dropped.
 
     Args:
-        teacher_mean, teacher_nodes: (N, ·) the teacher's latent means and reconstructions, for the nodes of ``train``.
+        teacher_mean, teacher_nodes: (N, ·) float16, the teacher's latent means and reconstructions, for the nodes of
+            ``train``.
     """
 
     def __init__(
@@ -164,7 +165,7 @@ class DistilledVgaeModule(VgaeModule):
         output = self.model(graphs)
         losses = self._losses(output, graphs)
         index, _, _ = rows_of(self.node_start, graphs.windows, len(graphs.x))
-        mean, nodes = self.teacher_mean[index], self.teacher_nodes[index]
+        mean, nodes = self.teacher_mean[index].float(), self.teacher_nodes[index].float()
         losses["latent"] = mse_loss(self.project(output.mean), mean)
         losses["reconstruction"] = mse_loss(output.nodes, nodes, weight=present)
         weights = self.settings.distillation

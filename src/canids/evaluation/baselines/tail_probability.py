@@ -9,7 +9,7 @@ from canids.evaluation.tails import NO_EVIDENCE, minus_log_p
 from canids.graphs.store import GRAPH_COLUMNS, NODE_COLUMNS
 
 FEWEST = 50  # windows that a tail rests on
-CHANNELS = [name for name in NODE_COLUMNS if not name.endswith(f"_{NO_EVIDENCE}")]
+CHANNELS = [name for name in NODE_COLUMNS if not name.endswith(NO_EVIDENCE)]
 SIDES = [
     *((f"max_{name}", 1) for name in CHANNELS),
     *((f"min_{name}", -1) for name in CHANNELS),

@@ -35,7 +35,7 @@ class VgaeDistillationTrainer(AutoencoderTrainer):
     def _prepare(self, model: Vgae, stores: TrainingStores) -> Prepared:
         def view(graphs):
             output = teacher(graphs)
-            return output.mean, output.nodes
+            return output.mean.half(), output.nodes.half()  # of all training windows: gigabytes as they are
 
         teacher = load_vgae(self.teacher)
         mean, nodes = over_store(teacher, stores.train, view)
