@@ -13,11 +13,16 @@ import numpy as np
 
 from canids.frames.frames import Frames
 from canids.frames.parquet import read_frames
+from canids.graphs.readings import GRAPH_FEATURES, NODE_FEATURES, own_reading
+from canids.graphs.windows import Cut, window_capture
 from canids.simulate.fleet import simulate_drive
 from canids.simulate.fleet_vehicle import make_fleet_vehicle
 from canids.simulate.known_ids import known_ids
 
 FEWEST = 20  # frames of an ID
+WINDOW, WARMUP = 100, 25
+TOO_FAST = 3.0  # asinh z
+FAST_MAX_Z, SILENCE_IDS = NODE_FEATURES.index("fast_max_z"), GRAPH_FEATURES.index("silence_ids")
 SECONDS = 20.0
 
 
@@ -43,17 +48,26 @@ def simulated(vehicles: int) -> Iterable[Frames]:
 
 
 def summary(captures: Iterable[Frames]) -> dict[str, str]:
-    rates, in_window, gaps, ids = [], [], [], []
+    rates, in_window, gaps, ids, too_fast, missing = [], [], [], [], [], []
     for frames in captures:
         rates.append(len(frames) / (frames.timestamp[-1] - frames.timestamp[0]))
         starts = range(0, min(len(frames), 20_000) - 100, 100)
         in_window += [len(np.unique(frames.arbitration_id[start : start + 100])) for start in starts]
         gaps.append(np.diff(frames.timestamp[:20_000]) * 1e3)
         ids.append(of_ids(frames))
+        capture = window_capture(frames, Cut(WINDOW, WINDOW))
+        reading = own_reading(capture, WARMUP)
+        fastest = np.maximum.reduceat(reading.nodes[:, FAST_MAX_Z], capture.node_start[:-1])
+        too_fast.append(100 * (fastest[WARMUP:] > TOO_FAST).mean())
+        missing.append(100 * (reading.graphs[WARMUP:, SILENCE_IDS] == np.float32(np.log(2))).mean())
     spread, repeats, flips, entropy = np.concatenate(ids).T
     return {
         "frames/s (10, 50, 90 %)": quantiles(rates, 0),
         "IDs in a window of 100 frames (10, 50, 90 %)": quantiles(in_window, 0),
+        "windows with an ID too fast for the capture's own profile, by capture (%; 25, 50, 75 %)": quantiles(
+            too_fast, 1, (0.25, 0.5, 0.75)
+        ),
+        "windows in which one periodic ID alone is silent (mean, %)": f"{np.mean(missing):.1f}",
         "ms from frame to frame (10, 50, 90 %)": quantiles(np.concatenate(gaps), 2),
         "MAD of ln interval (10, 50, 90 %)": quantiles(spread, 4),
         "IDs that always / sometimes / never repeat their payload": " / ".join(
