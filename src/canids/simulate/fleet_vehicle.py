@@ -99,7 +99,7 @@ def _states(periods: np.ndarray, ecu: np.ndarray, rng: np.random.Generator) -> l
     awake = np.argsort(periods, kind="stable")[:ALWAYS_AWAKE]
     often = np.setdiff1d(np.flatnonzero(periods <= OFTEN), awake)
     asleep = {"ignition only": rng.uniform(0.1, 0.75), "standing": 0.05, "driving": 0.03}
-    slower = {"ignition only": 0.03, "standing": 0.02, "driving": 0.0}
+    slower = {"ignition only": 0.015, "standing": 0.01, "driving": 0.0}
     every = np.ones((len(periods), len(STATES)), int)
     for column, state in enumerate(STATES):
         slow = rng.random(len(periods)) < slower[state]
