@@ -128,7 +128,7 @@ class Fleet:
     captures: int = setting(4, "attack-free drives of each; a known profile rests on all but one", 2, 1000)
     copies: int = setting(1, "attacked copies of each drive", 1, 1000)
     shortest_drive: float = setting(10.0, "shortest drive (s); lengths are drawn ln-uniformly", 5.0, 86400.0)
-    longest_drive: float = setting(40.0, "longest drive (s)", 5.0, 86400.0)
+    longest_drive: float = setting(60.0, "longest drive (s)", 5.0, 86400.0)
 
 
 @dataclass
