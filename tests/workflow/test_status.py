@@ -5,7 +5,7 @@ import shutil
 import pytest
 from snakemake_runs import REPOSITORY, VGAE
 from test_errors import LOG, canids
-from test_faults import wait_for
+from test_faults import scripts_of, wait_for
 from typer.testing import CliRunner
 
 from canids.cli import app
@@ -54,9 +54,14 @@ def test_a_job_that_runs_is_shown_and_one_that_was_killed_is_interrupted(demo_co
     log.unlink()
     process = demo_copy.start(VGAE, settings="models.vgae.teacher.epochs=3")
     wait_for(log.exists, process)
+    # It must not be done before it is looked at.
+    for script in scripts_of(demo_copy.folder):
+        script.suspend()
     assert any(line.split()[:2] == ["running", "train_vgae"] for line in told("status", folder=demo_copy.folder))
     process.kill()
     process.wait()
+    for script in scripts_of(demo_copy.folder):
+        script.kill()
     assert demo_copy.snakemake("--unlock").returncode == 0
     assert any(line.split()[:2] == ["interrupted", "train_vgae"] for line in told("status", folder=demo_copy.folder))
 
