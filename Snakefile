@@ -6,10 +6,11 @@
 #
 #   snakemake ... sweep --config experiment=sampling                        an experiment of config/experiments
 #
-# Targets: all (default), train, evaluate, report, sweep, ablation.
+# Targets: all (default), train, evaluate, report, sweep, ablation, search.
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/search_common.smk"
 
 
 wildcard_constraints:
@@ -38,6 +39,7 @@ include: "workflow/rules/explain.smk"
 include: "workflow/rules/summary.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/experiment.smk"
+include: "workflow/rules/search.smk"
 
 
 localrules:
@@ -46,6 +48,9 @@ localrules:
     evaluate,
     sweep,
     ablation,
+    search,
+    ask_trials,
+    best_trial,
 
 
 rule all:
@@ -91,3 +96,10 @@ rule ablation:
         experiment_summaries(),
     message:
         "the ablation is complete"
+
+
+rule search:
+    input:
+        search_results(),
+    message:
+        "the search is complete"

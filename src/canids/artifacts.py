@@ -35,6 +35,8 @@ COMPARISONS = "{results}/{dataset}/comparisons.csv"
 REPORT = "{results}/{dataset}/report.html"
 # In the paths above, an experiment's variant takes the place of its dataset.
 EXPERIMENT_VARIANT = "{dataset}/experiments/{experiment}/{variant}"
+SEARCH = "{results}/{dataset}/experiments/{experiment}"
+SEARCH_ROUND = f"{SEARCH}/rounds/{{round}}"
 EXPERIMENT_SUMMARY = "{results}/{dataset}/experiments/{experiment}/summary.csv"
 NAMES = "names"  # the one entry of a safetensors file's metadata, JSON: several would be written in no fixed order
 _CHECKSUM = re.compile(rb"sha256\W{1,9}([0-9a-f]{64})")
@@ -150,6 +152,21 @@ def read_names(path: Path) -> dict[str, Any]:
     names = json.loads(header["__metadata__"][NAMES])
     del names["sha256"]
     return names
+
+
+def written_checksum(path: Path) -> str:
+    """The checksum that a safetensors file of ours holds, as it was written.
+
+    Raises:
+        KeyError: it holds none.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(min(length, 100_000_000))
+    found = _CHECKSUM.search(header)
+    if found is None:
+        raise KeyError("no checksum")
+    return found[1].decode()
 
 
 def _checksum(path: Path) -> tuple[int, str, str]:

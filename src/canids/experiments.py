@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -17,6 +17,7 @@ from canids.config import load_config, load_schema
 from canids.errors import CanidsError, ConfigError
 from canids.frames.frames import ATTACK_FREE
 from canids.schema import setting
+from canids.search_space import Search, check_search
 
 # These say where data and results lie and what is run; variants that differ in them would overwrite one another.
 FIXED = ("dataset", "dataset.name", "data_root", "results", "seeds", "experiment", "simulate")
@@ -37,6 +38,7 @@ class Experiment:
         "also a variant for each of the dataset's vehicles or attack types: trained without it, tested on it alone",
         choices=("nothing", "vehicle", "attack"),
     )
+    search: Search = field(default_factory=Search)
 
 
 def load_experiment(config_folder: Path, name: str) -> DictConfig:
@@ -53,8 +55,10 @@ def load_experiment(config_folder: Path, name: str) -> DictConfig:
     for variant in experiment.variants:
         if not re.fullmatch(NAME, variant):
             raise ConfigError(f"{path}: variants: given name {variant!r}, allowed: letters, digits, - and _")
-    if not experiment.variants and experiment.leave_out == "nothing":
-        raise ConfigError(f"{path}: variants: none given; name at least one, or set leave_out")
+    compares = bool(experiment.variants) or experiment.leave_out != "nothing"
+    if compares == bool(experiment.search.settings):
+        allowed = "name at least one, or set leave_out, or search.settings; not both"
+        raise ConfigError(f"{path}: variants: {'search.settings too' if compares else 'none'} given; {allowed}")
     scales = list(experiment.scales)
     if not scales or not set(scales) <= {"teacher", "student"} or len(set(scales)) < len(scales):
         raise ConfigError(f"{path}: scales: given {scales}, allowed: teacher, student, or both")
@@ -64,6 +68,7 @@ def load_experiment(config_folder: Path, name: str) -> DictConfig:
             raise ConfigError(f"{path}: {key}: given {given}, allowed: each once")
     if any(seed < 0 for seed in experiment.seeds):
         raise ConfigError(f"{path}: seeds: given {list(experiment.seeds)}, allowed: each at least 0")
+    check_search(experiment.search, path, lambda words: load_config(config_folder, words))
     return experiment
 
 

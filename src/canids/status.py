@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from canids.artifacts import read_json
 from canids.errors import ArtifactError
+from canids.job_record import record_path
 from canids.workflow import FINISHED, OVERRIDES_VARIABLE, SETTINGS_VARIABLE
 
 DONE, STALE, MISSING, QUEUED, RUNNING, FAILED, INTERRUPTED = (
@@ -69,10 +71,11 @@ def explain(snakefile: Path, overrides: Sequence[str], target: Path) -> list[tup
             ("of", status.of),
             ("state", now),
             ("made", f"{_clock(record.starttime)} to {_clock(record.endtime)}"),
-            *_benchmark(job),
+            *(_recorded(Path(record.log[0])) or _benchmark(job)),
             ("log", ", ".join(record.log)),
         ]
-        rows += [("input", each) for each in record.input]
+        inputs = _record(Path(record.log[0])).get("inputs", {})
+        rows += [("input", f"{each}  sha256 {inputs[each]}" if each in inputs else each) for each in record.input]
         rows += [("parameter", each) for each in _readable(record.params)]
         return rows
 
@@ -187,6 +190,31 @@ def _flat(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _readable(params: list[str]) -> list[str]:
     return [f"{key} = {value}" for key, value in _flat(_parsed(each) for each in params)]
+
+
+def _record(log: Path) -> dict[str, Any]:
+    """The record of the job that wrote a log; empty where there is none, as of a stage that was run by hand."""
+    path = record_path(log)
+    return read_json(path) if path.is_file() else {}
+
+
+def _recorded(log: Path) -> list[tuple[str, str]]:
+    """What a job's record says of where it ran, and of what it took."""
+    record = _record(log)
+    if not record:
+        return []
+    where, git = record["environment"], record["git"]
+    slurm = f", SLURM job {record['slurm_job']}" if record["slurm_job"] else ""
+    rows = [
+        ("took", f"{record['wall_seconds']:.1f} s, at most {record['peak_memory_mb']:.0f} MB"),
+        ("host", f"{where['host']}, {where['cpus']} cores{slurm}"),
+        ("GPU", ", ".join(where["cuda"]) or "none"),
+        ("packages", ", ".join(f"{name} {version}" for name, version in where["packages"].items())),
+        *(("output", f"{path}  sha256 {digest}") for path, digest in record["outputs"].items()),
+    ]
+    if git:
+        rows.insert(0, ("commit", git["commit"] + (", and files changed since" if git["changed"] else "")))
+    return rows
 
 
 def _benchmark(job: Any) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,11 @@ from canids.artifacts import write_json
 from canids.config import load_config
 from canids.errors import CanidsError, ConfigError
 from canids.experiments import load_experiment, variants_of
+from canids.job_record import write_record
 from canids.progress import log_to_console
 from canids.provenance import code_digest
+from canids.search_space import plain_search, trial_folders, undecided
+from canids.variants import Variant, places
 
 SETTINGS_VARIABLE = "CANIDS_SETTINGS"
 OVERRIDES_VARIABLE = "CANIDS_OVERRIDES"
@@ -49,6 +53,7 @@ STAGES = {
     "summary": "canids.evaluation.summary",
     "report": "canids.report.write",
     "experiment": "canids.evaluation.experiment_summary",
+    "search": "canids.search",
 }
 
 
@@ -91,6 +96,7 @@ def settings_of(given: dict[str, Any], config_folder: Path, starts: bool, target
     config = load_config(config_folder, overrides)
     name = experiment_name(config, config_folder, targets)
     experiment, variants = _swept(config, config_folder, name, overrides) if name else ({}, {})
+    _check_target(experiment, targets)
     frozen = {
         "config": OmegaConf.to_container(config),
         "overrides": overrides,
@@ -122,16 +128,25 @@ def experiment_name(config: DictConfig, config_folder: Path, targets: Sequence[s
     named = config.experiment
     if ABLATION in targets and named not in (None, ABLATION):
         raise ConfigError(f"experiment: given '{named}', and the target {ABLATION} is another; ask for sweep")
-    if "sweep" in targets and named is None:
+    asked = next((target for target in ("sweep", "search") if target in targets), None)
+    if asked and named is None:
         known = ", ".join(sorted(each.stem for each in (config_folder / "experiments").glob("*.yaml")))
         raise ConfigError(f"experiment: none given, allowed: --config experiment=<name>; known: {known}")
     return ABLATION if ABLATION in targets else named
 
 
+def _check_target(experiment: dict[str, Any], targets: Sequence[str]) -> None:
+    """Refuse to sweep an experiment that searches, and to search with one that does not."""
+    kind = "search" if experiment.get("search") else "sweep"
+    other = {"search": "sweep", "sweep": "search"}[kind]
+    if experiment and other in targets:
+        raise ConfigError(f"experiment: given '{experiment['name']}', which is made by the target {kind}, not {other}")
+
+
 def _swept(
     config: DictConfig, config_folder: Path, name: str, overrides: list[str]
 ) -> tuple[dict[str, Any], dict[str, DictConfig]]:
-    """An experiment as plain values, and folder → configuration of its datasets and variants."""
+    """An experiment as plain values, and folder → configuration of its datasets and variants (trials, of a search)."""
     experiment = load_experiment(config_folder, name)
     datasets = list(experiment.datasets) or [config.dataset.name]
     defaults = {each: load_config(config_folder, [*overrides, f"dataset={each}"]) for each in datasets}
@@ -140,13 +155,33 @@ def _swept(
         for dataset in datasets
         for variant, each in variants_of(config_folder, name, experiment, dataset, overrides).items()
     }
+    search = plain_search(experiment.search, config) if experiment.search.settings else None
+    if search:
+        for dataset in datasets:
+            _check_effect(defaults[dataset], search, name)
+        variants = {
+            folder: OmegaConf.create(undecided(defaults[dataset], search, trial))
+            for dataset in datasets
+            for folder, (_, trial) in trial_folders(dataset, name, search).items()
+        }
     plain = {
         "name": name,
         "datasets": datasets,
         "seeds": list(experiment.seeds) or list(config.seeds),
         "scales": list(experiment.scales),
+        "search": search,
     }
     return plain, {**defaults, **variants}
+
+
+def _check_effect(config: DictConfig, search: dict[str, Any], name: str) -> None:
+    """Refuse to search a setting on which what is judged does not depend: its trials would be one and the same."""
+    judged = "{model}-{scale}".format(**search["objective"])
+    for key in search["settings"]:
+        changed = undecided(config, {"settings": [key]}, "any trial")
+        both = [Variant("default", config), Variant("trial", OmegaConf.create(changed))]
+        if places(both)["trial"][judged] == "default":
+            raise ConfigError(f"experiment '{name}': search.settings: {key}: {judged} does not depend on it")
 
 
 def frozen_overrides() -> list[str]:
@@ -174,6 +209,8 @@ def overrides_of(given: dict[str, Any]) -> list[str]:
 def stage(job: Any) -> Iterator[None]:
     """Run a rule's script: log to the rule's log file and to stderr; an error of the input ends in its one message.
 
+    A job that made its outputs leaves a record of itself beside them (``job_record``).
+
     Args:
         job: the ``snakemake`` object that a script is given.
     """
@@ -185,8 +222,10 @@ def stage(job: Any) -> Iterator[None]:
     handler = logging.FileHandler(job.log[0], mode="w")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
+    started = time.time()
     try:
         yield
+        write_record(job, started)
         logger.info(FINISHED)
     except CanidsError as error:
         logger.error("%s", error)

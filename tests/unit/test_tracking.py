@@ -11,9 +11,9 @@ import pytest
 import torch
 from model_makers import config, write_graphs
 
+from canids.environment import git_state
 from canids.errors import ConfigError
 from canids.training.modes import NormalTrainer
-from canids.training.run import git_state
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -1,16 +1,20 @@
 """The settings of a workflow run: resolved once, when it starts, and handed to its jobs; and how a job ends."""
 
+import hashlib
 import logging
 import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from safetensors.numpy import save_file
 from snakemake.cli import parse_config
 
 from canids import workflow
+from canids.artifacts import read_json, write_tensors, written_checksum
 from canids.errors import ConfigError, DatasetError
 from canids.workflow import SETTINGS_VARIABLE, frozen_overrides, overrides_of, rule_graph, settings_of, stage
 
@@ -175,7 +179,13 @@ class TestRuleGraph:
 class TestStage:
     @pytest.fixture
     def job(self, tmp_path) -> SimpleNamespace:
-        return SimpleNamespace(threads=1, log=[str(tmp_path / "job.log")])
+        (tmp_path / "in.txt").write_text("read")
+        (tmp_path / "logs" / "seed-1").mkdir(parents=True)
+        return SimpleNamespace(
+            rule="a_rule", wildcards={"seed": "1"}, threads=1, log=[str(tmp_path / "logs" / "seed-1" / "job.log")],
+            params={"settings": {"lr": 0.5}, "code": "c0de"}, input=[str(tmp_path / "in.txt")],
+            output=[str(tmp_path / "out.txt"), str(tmp_path / "out.safetensors")],
+        )  # fmt: skip
 
     @pytest.fixture(autouse=True)
     def logging_as_before(self):
@@ -188,6 +198,25 @@ class TestStage:
         with stage(job):
             logging.getLogger("canids.somewhere").info("half way")
         assert "half way" in Path(job.log[0]).read_text()
+
+    def test_a_job_leaves_a_record_of_itself_beside_its_outputs(self, job, tmp_path):
+        with stage(job):
+            Path(job.output[0]).write_text("made")
+            write_tensors(Path(job.output[1]), save_file, {"a": np.ones(3)})
+        record = read_json(tmp_path / "provenance" / "seed-1" / "job.json")
+        assert (record["rule"], record["of"], record["code"]) == ("a_rule", {"seed": "1"}, "c0de")
+        assert record["settings"] == {"settings": {"lr": 0.5}}
+        assert record["inputs"] == {job.input[0]: hashlib.sha256(b"read").hexdigest()}
+        assert record["outputs"] == {
+            job.output[0]: hashlib.sha256(b"made").hexdigest(),
+            job.output[1]: written_checksum(Path(job.output[1])),
+        }
+        assert record["environment"]["packages"]["snakemake"] and record["environment"]["host"]
+        assert record["wall_seconds"] > 0 and record["peak_memory_mb"] > 10
+
+    def test_a_job_that_fails_leaves_no_record(self, job, tmp_path):
+        self.run_into(job, DatasetError("no window is left"))
+        assert not (tmp_path / "provenance").exists()
 
     def run_into(self, job, error: Exception) -> tuple[int, str]:
         with pytest.raises(SystemExit) as ended, stage(job):

@@ -5,6 +5,7 @@ rule batch_size:
     input:
         stores=made_by("graphs", FITTING_STORES),
         guides=guides,
+        trial=trial,
     output:
         BATCH_SIZE,
     log:

@@ -98,9 +98,7 @@ def settings_for(name):
     """Params: the settings that an artifact's rule reads, of the job's variant."""
 
     def of_variant(key):
-        return lambda wildcards: ARTIFACTS[name].params(
-            VARIANTS[wildcards.dataset].config
-        )[key]
+        return lambda wildcards: ARTIFACTS[name].params(settled(wildcards.dataset))[key]
 
     return {key: of_variant(key) for key in ARTIFACTS[name].params(CONFIG)}
 
@@ -231,7 +229,7 @@ def guides(wildcards):
 def measured_settings(key):
     """Params: the settings of the training that is measured."""
     return lambda wildcards: batch_settings(
-        VARIANTS[wildcards.dataset].config, wildcards.model, wildcards.scale
+        settled(wildcards.dataset), wildcards.model, wildcards.scale
     )[key]
 
 
@@ -373,7 +371,7 @@ def experiment_runs(dataset, experiment):
 
 
 def experiment_summaries():
-    if not EXPERIMENT:
+    if not EXPERIMENT or searched():
         return []
     return [
         artifact(EXPERIMENT_SUMMARY, dataset=dataset, experiment=EXPERIMENT["name"])

@@ -6,6 +6,7 @@ rule fusion_states:
         stores=all_stores,
         vgae=made_by("vgae-{scale}", state_dict("vgae")),
         gat=made_by("gat-{scale}", state_dict("gat")),
+        trial=trial,
     output:
         states=STATES,
     log:
@@ -29,6 +30,7 @@ rule fusion_states:
 rule train_fusion:
     input:
         states=made_by("states-{scale}", STATES),
+        trial=trial,
     output:
         **model_files("fusion"),
         alternatives=ALTERNATIVES,

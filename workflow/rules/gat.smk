@@ -5,6 +5,7 @@ rule train_gat:
     input:
         stores=made_by("graphs", FITTING_STORES),
         batch_size=batch_size("gat", "teacher"),
+        trial=trial,
         vgae=sampling_guide,
     output:
         **model_files("gat", "teacher"),
@@ -30,6 +31,7 @@ rule distill_gat:
     input:
         stores=made_by("graphs", FITTING_STORES),
         batch_size=batch_size("gat", "student"),
+        trial=trial,
         teacher=made_by("gat-teacher", state_dict("gat", "teacher")),
     output:
         **model_files("gat", "student"),

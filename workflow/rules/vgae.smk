@@ -5,6 +5,7 @@ rule train_vgae:
     input:
         stores=made_by("graphs", FITTING_STORES),
         batch_size=batch_size("vgae", "teacher"),
+        trial=trial,
     output:
         **model_files("vgae", "teacher"),
     log:
@@ -29,6 +30,7 @@ rule distill_vgae:
     input:
         stores=made_by("graphs", FITTING_STORES),
         batch_size=batch_size("vgae", "student"),
+        trial=trial,
         teacher=made_by("vgae-teacher", state_dict("vgae", "teacher")),
     output:
         **model_files("vgae", "student"),

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ import torch
 from omegaconf import OmegaConf
 
 from canids.artifacts import jsonable
+from canids.environment import environment, git_state
 from canids.provenance import PACKAGE, code_digest
 from canids.training.resume import ResumeCheckpoint
 
@@ -50,9 +47,9 @@ def describe_run(folder: Path, config: dict[str, Any], inputs: Sequence[Path], m
     contents = {"/".join(path.parts[-2:]): _digest(path) for path in inputs}
     # Where a run is tracked changes nothing of what is trained.
     trainer = {name: value for name, value in settings.get("trainer", {}).items() if name != "tracking"}
-    packages = {name: version(name) for name in PACKAGES}
+    where = environment(PACKAGES)
     depends = {
-        **settings, "trainer": trainer, "inputs": contents, "code": code_digest(module), "packages": packages
+        **settings, "trainer": trainer, "inputs": contents, "code": code_digest(module), "packages": where["packages"]
     }  # fmt: skip
     key = hashlib.sha256(json.dumps(jsonable(depends), sort_keys=True).encode()).hexdigest()[:16]
     record = {
@@ -62,31 +59,13 @@ def describe_run(folder: Path, config: dict[str, Any], inputs: Sequence[Path], m
         "code": depends["code"],
         "data": contents,
         "environment": {
-            "python": platform.python_version(),
-            "packages": packages,
-            "platform": platform.platform(),
-            "host": platform.node(),
-            "cpus": os.cpu_count(),
+            **where,
             "threads": torch.get_num_threads(),
-            "cuda": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
             "command": sys.argv,
         },
     }
     name = "/".join(folder.parts[-3:])
     return Run(folder, name, ResumeCheckpoint(folder, key), jsonable(record))
-
-
-def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit of the checkout that a folder lies in, and whether tracked files differ from it; None outside of one."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "-uno"))}
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _digest(path: Path) -> str | None:
