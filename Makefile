@@ -1,6 +1,8 @@
 # `make run` (the demo, from nothing to its report), `make test`, and `make test-cluster` (the workflow on a real SLURM).
 PYTHON ?= python3
 BIN := .venv/bin
+# Two processes test, file by file and in pytest's order (which puts first what must not come after other tests).
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 INSTALLED := .venv/.installed
 
 .PHONY: run test test-cluster test-mutations lint
@@ -9,7 +11,7 @@ run: $(INSTALLED)
 	$(BIN)/canids table
 
 test: $(INSTALLED) lint
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 test-mutations: $(INSTALLED)  # 100,000 damaged log files, about a quarter of an hour
 	CANIDS_MUTATIONS=108000 $(BIN)/pytest tests/unit/test_mutations.py

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from snakemake_runs import REPOSITORY, Workflow
 
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
@@ -18,11 +20,19 @@ TINY = (
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """The whole workflow on a tiny demo. Tests that change the folder put it back."""
-    workflow = Workflow(tmp_path_factory.mktemp("demo"), (), TINY)
-    done = workflow.snakemake()
-    assert done.returncode == 0, done.stdout + done.stderr
-    return workflow
+    """The whole workflow on a tiny demo, run once; each process has a copy. Tests that change it put it back."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    made, finished = shared / "demo-made", shared / "demo-made.finished"
+    with FileLock(shared / "demo-made.lock"):
+        if not finished.exists():
+            made.mkdir(exist_ok=True)
+            done = Workflow(made, (), TINY).snakemake()
+            assert done.returncode == 0, done.stdout + done.stderr
+            finished.touch()
+    folder = own / "demo"
+    shutil.copytree(made, folder, copy_function=shutil.copy2)
+    return Workflow(folder, (), TINY)
 
 
 @pytest.fixture
