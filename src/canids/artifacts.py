@@ -154,19 +154,12 @@ def read_names(path: Path) -> dict[str, Any]:
     return names
 
 
-def written_checksum(path: Path) -> str:
-    """The checksum that a safetensors file of ours holds, as it was written.
-
-    Raises:
-        KeyError: it holds none.
-    """
+def written_checksum(path: Path) -> str | None:
+    """The checksum that a safetensors file holds, as it was written; None where it holds none."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = file.read(min(length, 100_000_000))
-    found = _CHECKSUM.search(header)
-    if found is None:
-        raise KeyError("no checksum")
-    return found[1].decode()
+        found = _CHECKSUM.search(file.read(min(length, 100_000_000)))
+    return found[1].decode() if found else None
 
 
 def _checksum(path: Path) -> tuple[int, str, str]:

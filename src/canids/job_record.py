@@ -63,7 +63,7 @@ def write_record(job: Any, started: float) -> None:
 
 
 def digests(paths: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of each file; of a safetensors file the one that it holds, of a folder that of its files' names and own.
+    """SHA-256 of each file; of a safetensors file the one that it may hold, of a folder that of its files' names and own.
 
     A file that has been removed since is left out.
     """
@@ -75,7 +75,7 @@ def _digest(path: Path) -> str:
         files = sorted(each for each in path.rglob("*") if each.is_file())
         text = "".join(f"{each.relative_to(path)} {_digest(each)}\n" for each in files)
         return hashlib.sha256(text.encode()).hexdigest()
-    if path.suffix == ".safetensors":
-        return written_checksum(path)
+    if path.suffix == ".safetensors" and (written := written_checksum(path)):
+        return written
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

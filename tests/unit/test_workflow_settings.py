@@ -184,7 +184,7 @@ class TestStage:
         return SimpleNamespace(
             rule="a_rule", wildcards={"seed": "1"}, threads=1, log=[str(tmp_path / "logs" / "seed-1" / "job.log")],
             params={"settings": {"lr": 0.5}, "code": "c0de"}, input=[str(tmp_path / "in.txt")],
-            output=[str(tmp_path / "out.txt"), str(tmp_path / "out.safetensors")],
+            output=[str(tmp_path / name) for name in ("out.txt", "out.safetensors", "plain.safetensors")],
         )  # fmt: skip
 
     @pytest.fixture(autouse=True)
@@ -203,6 +203,7 @@ class TestStage:
         with stage(job):
             Path(job.output[0]).write_text("made")
             write_tensors(Path(job.output[1]), save_file, {"a": np.ones(3)})
+            save_file({"a": np.ones(3)}, job.output[2])
         record = read_json(tmp_path / "provenance" / "seed-1" / "job.json")
         assert (record["rule"], record["of"], record["code"]) == ("a_rule", {"seed": "1"}, "c0de")
         assert record["settings"] == {"settings": {"lr": 0.5}}
@@ -210,6 +211,7 @@ class TestStage:
         assert record["outputs"] == {
             job.output[0]: hashlib.sha256(b"made").hexdigest(),
             job.output[1]: written_checksum(Path(job.output[1])),
+            job.output[2]: hashlib.sha256(Path(job.output[2]).read_bytes()).hexdigest(),
         }
         assert record["environment"]["packages"]["snakemake"] and record["environment"]["host"]
         assert record["wall_seconds"] > 0 and record["peak_memory_mb"] > 10
