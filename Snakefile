@@ -10,6 +10,7 @@
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources_common.smk"
 include: "workflow/rules/search_common.smk"
 
 

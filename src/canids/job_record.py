@@ -63,7 +63,7 @@ def write_record(job: Any, started: float) -> None:
 
 
 def digests(paths: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of each file; of a safetensors file the one that it may hold, of a folder that of its files' names and own.
+    """SHA-256 of each file; a safetensors file may hold its own, a folder has one of its files' names and hashes.
 
     A file that has been removed since is left out.
     """

@@ -18,8 +18,8 @@ rule baselines:
         f"{BENCHMARKS}/seed-{{seed}}/baselines.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=by_size(4000, 6),
+        runtime=by_size(60, 0.05),
     params:
         **settings_for("baselines"),
         frames=lambda w: per_capture(FRAMES, w.dataset),

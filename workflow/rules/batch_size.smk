@@ -16,8 +16,8 @@ rule batch_size:
         model="vgae|gat",
     threads: 1
     resources:
-        mem_mb=lambda w: training_memory(w, w.model),
-        runtime=30,
+        mem_mb=training_memory(),
+        runtime=by_size(30),
         gpu=1,
     params:
         settings=measured_settings("settings"),

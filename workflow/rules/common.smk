@@ -238,13 +238,6 @@ def devices(wildcards):
     return VARIANTS[wildcards.dataset].config.trainer.devices
 
 
-def training_memory(wildcards, model):
-    """MB that a training may take."""
-    config = VARIANTS[wildcards.dataset].config
-    measured = config.models[model].node_budget == "auto"
-    return max(4000, config.batch_size.memory_limit) if measured else 4000
-
-
 def per_capture(pattern, variant):
     """The paths of something that is made with the frame tables, for each capture."""
     return [
@@ -294,12 +287,6 @@ def fleet_parts_used(variant):
         artifact(FLEET_PART, fleet=fleet_of(config), part=part)
         for part in fleet_parts(config.fleet)
     ]
-
-
-def graphs_memory(wildcards):
-    """MB that the graphs stage takes: all windows are held at once, those of a simulated vehicle in some 25."""
-    config = VARIANTS[wildcards.dataset].config
-    return 4000 + (30 * config.fleet.vehicles if trains_on_fleet(config) else 0)
 
 
 def fleet_tables_used(variant):

@@ -16,8 +16,8 @@ rule evaluate_scale:
         f"{BENCHMARKS}/seed-{{seed}}/evaluate-{{scale}}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_size(2000, 20),
+        runtime=by_size(30),
     params:
         **settings_for("evaluation-student"),
         code=CODE["evaluate"],

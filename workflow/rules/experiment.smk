@@ -14,8 +14,8 @@ rule experiment:
         f"{BENCHMARKS}/experiments/{{experiment}}.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=by_size(1000),
+        runtime=by_size(10),
     params:
         runs=lambda w: [
             (variant, config.training_data)

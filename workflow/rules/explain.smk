@@ -16,8 +16,8 @@ rule explain:
         f"{BENCHMARKS}/seed-{{seed}}/explain-{{scale}}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=by_size(4000, 6),
+        runtime=by_size(30),
     params:
         frames=lambda w: per_capture(FRAMES, w.dataset),
         code=CODE["explain"],

@@ -15,8 +15,8 @@ rule fusion_states:
         f"{BENCHMARKS}/seed-{{seed}}/fusion_states-{{scale}}.tsv"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=by_size(4000, 6),
+        runtime=by_size(60, 0.05),
         gpu=1,
     params:
         **settings_for("states-student"),
@@ -40,8 +40,8 @@ rule train_fusion:
         f"{BENCHMARKS}/seed-{{seed}}/train_fusion-{{scale}}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=by_size(2000, 20),
+        runtime=by_size(60, 0.05),
         gpu=1,
     params:
         **settings_for("fusion-student"),

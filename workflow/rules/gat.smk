@@ -15,8 +15,8 @@ rule train_gat:
         f"{BENCHMARKS}/seed-{{seed}}/train_gat.tsv"
     threads: devices
     resources:
-        mem_mb=lambda w: training_memory(w, "gat"),
-        runtime=240,
+        mem_mb=training_memory("gat"),
+        runtime=by_size(240, 0.1),
         gpu=devices,
     params:
         **settings_for("gat-teacher"),
@@ -41,8 +41,8 @@ rule distill_gat:
         f"{BENCHMARKS}/seed-{{seed}}/distill_gat.tsv"
     threads: devices
     resources:
-        mem_mb=lambda w: training_memory(w, "gat"),
-        runtime=120,
+        mem_mb=training_memory("gat"),
+        runtime=by_size(120, 0.1),
         gpu=devices,
     params:
         **settings_for("gat-student"),

@@ -21,7 +21,7 @@ for NAME, MADE_HERE, TEST_SCENARIOS in graph_rules():
         threads: 2
         resources:
             mem_mb=graphs_memory,
-            runtime=60,
+            runtime=by_size(60),
         params:
             **settings_for("graphs"),
             frames=lambda w: per_capture(FRAMES, w.dataset),

@@ -12,8 +12,8 @@ if SIMULATED:
             f"{RESULTS}/{SIMULATED.folder}/benchmarks/simulate.tsv"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=10,
+            mem_mb=by_size(2000),
+            runtime=by_size(10),
         params:
             folder=lambda w, output: str(Path(output.attack_spans).parent),
             settings=section(SIMULATED.config, "simulate"),
@@ -39,8 +39,8 @@ rule ingest:
         f"{BENCHMARKS}/ingest/{{scenario}}/{{capture}}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_size(2000, 4),
+        runtime=by_size(10, 0.02),
     params:
         **settings_for("frames"),
         vehicle=lambda w: capture_of(w).vehicle,

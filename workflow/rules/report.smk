@@ -17,8 +17,8 @@ rule report:
         f"{RESULTS}/{DATASET}/benchmarks/report.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_size(2000),
+        runtime=by_size(30),
     params:
         dataset=section(CONFIG, "dataset")["dataset"],
         code=CODE["report"],

@@ -16,8 +16,8 @@ rule ask_trials:
         round=r"\d+",
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=by_size(1000),
+        runtime=by_size(10),
     params:
         search=lambda w: {
             key: value for key, value in searched().items() if key != "trials"
@@ -45,8 +45,8 @@ rule best_trial:
         f"{BENCHMARKS}/experiments/{{experiment}}-best.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=by_size(1000),
+        runtime=by_size(10),
     params:
         search=lambda w: searched(),
         reached=lambda w: [

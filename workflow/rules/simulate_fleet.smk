@@ -11,8 +11,8 @@ rule simulate_fleet:
         f"{FLEET_LOGS}/benchmarks/part-{{part}}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=by_size(2000),
+        runtime=by_size(60),
     params:
         fleet=simulated_with("fleet"),
         synthesis=simulated_with("synthesis"),

@@ -14,8 +14,8 @@ rule summary:
         f"{RESULTS}/{DATASET}/benchmarks/summary.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_size(2000),
+        runtime=by_size(30),
     params:
         dataset=DATASET,
         training_data=CONFIG.training_data,

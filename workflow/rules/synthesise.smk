@@ -13,8 +13,8 @@ rule synthesise:
         f"{BENCHMARKS}/synthesise/{{scenario}}/{{capture}}-{{number}}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_size(2000),
+        runtime=by_size(30),
     params:
         **settings_for("synthesised"),
         code=CODE["synthesise"],

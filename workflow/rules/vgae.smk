@@ -14,8 +14,8 @@ rule train_vgae:
         f"{BENCHMARKS}/seed-{{seed}}/train_vgae.tsv"
     threads: devices
     resources:
-        mem_mb=lambda w: training_memory(w, "vgae"),
-        runtime=120,
+        mem_mb=training_memory("vgae"),
+        runtime=by_size(120, 0.1),
         gpu=devices,
     params:
         **settings_for("vgae-teacher"),
@@ -40,8 +40,8 @@ rule distill_vgae:
         f"{BENCHMARKS}/seed-{{seed}}/distill_vgae.tsv"
     threads: devices
     resources:
-        mem_mb=lambda w: training_memory(w, "vgae"),
-        runtime=120,
+        mem_mb=training_memory("vgae"),
+        runtime=by_size(120, 0.1),
         gpu=devices,
     params:
         **settings_for("vgae-student"),
