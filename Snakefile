@@ -43,6 +43,10 @@ include: "workflow/rules/experiment.smk"
 include: "workflow/rules/search.smk"
 
 
+onstart:
+    say_gpu_hours()
+
+
 localrules:
     all,
     train,

@@ -46,15 +46,25 @@ def planned_jobs(snakefile: Path, overrides: Sequence[str], target: str) -> list
     Raises:
         ArtifactError: there is no such workflow, or nothing in it makes the target.
     """
-    counted: dict[tuple[str, str], list[Any]] = {}
     with _jobs_to_run(snakefile, overrides, target) as jobs:
-        for job in jobs:
-            dataset = job.wildcards.get("dataset", "").partition("/")[0] if job.wildcards else ""
-            counted.setdefault((job.rule.name, dataset), []).append(job)
-        return [
-            Planned(rule, dataset, len(jobs), int(jobs[0].resources.get("gpu", 0)), _median_seconds(jobs[0], dataset))
-            for (rule, dataset), jobs in counted.items()
-        ]
+        return _planned(jobs)
+
+
+def planned_gpu_hours(dag: Any) -> str:
+    """``gpu_hours_sentence`` of the jobs of snakemake's graph that are to be run; empty if none asks for a GPU."""
+    plan = _planned(job for job in dag.jobs if "gpu" in job.rule.resources and dag.needrun(job))
+    return gpu_hours_sentence(plan) if plan else ""
+
+
+def _planned(jobs: Iterable[Any]) -> list[Planned]:
+    counted: dict[tuple[str, str], list[Any]] = {}
+    for job in jobs:
+        dataset = job.wildcards.get("dataset", "").partition("/")[0] if job.wildcards else ""
+        counted.setdefault((job.rule.name, dataset), []).append(job)
+    return [
+        Planned(rule, dataset, len(jobs), int(jobs[0].resources.get("gpu", 0)), _median_seconds(jobs[0], dataset))
+        for (rule, dataset), jobs in counted.items()
+    ]
 
 
 def plan_lines(plan: Sequence[Planned]) -> list[str]:

@@ -1,6 +1,7 @@
 """Experiments: which jobs there are, what is shared, and one tiny sweep."""
 
 import csv
+import re
 import shutil
 import subprocess
 import sys
@@ -128,6 +129,13 @@ def test_a_plan_counts_the_jobs_and_takes_the_time_of_those_that_ran(demo):
     assert rows["distill_gat"][1:4] == ["demo", "1", f"{float(benchmark.split()[0]):.1f}"]
     assert rows["experiment"][3] == "unknown"
     assert "GPU hours: 0.0" in done.stdout
+
+
+def test_a_dry_run_ends_with_the_gpu_hours_that_it_plans_as_far_as_they_are_known(demo):
+    done = demo.snakemake("--dry-run", "--forcerun", "distill_gat")
+    assert re.fullmatch(r"GPU hours: 0\.\d\d, by the median of earlier runs \(\d jobs\)", done.stdout.splitlines()[-1])
+    done = demo.snakemake("--dry-run")
+    assert "GPU hours" not in done.stdout
 
 
 @pytest.mark.parametrize(

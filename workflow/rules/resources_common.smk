@@ -1,4 +1,8 @@
-# Memory and time that rules ask for, by the size of what they read: docs/scaling.md has what was measured.
+# Memory and time that rules ask for, by the size of what they read: docs/scaling.md has what was measured. And how many
+# GPU hours a run will take, by earlier ones.
+import atexit
+
+from canids.plan import planned_gpu_hours
 
 
 def megabytes(paths):
@@ -33,3 +37,18 @@ def graphs_memory(wildcards, attempt):
     tables = per_capture(FRAMES, wildcards.dataset)
     tables += synthesised_captures(wildcards.dataset)
     return attempt * round(4000 + fleet + 30 * megabytes(tables))
+
+
+def say_gpu_hours():
+    """Print how many GPU hours the run is about to take."""
+    if workflow.dag is not None and (said := planned_gpu_hours(workflow.dag)):
+        print(said, flush=True)
+
+
+def say_gpu_hours_of_a_dry_run():
+    """A dry run has no hook of its own (`onstart` is not called), so that it says them when it ends."""
+    if workflow.is_main_process and workflow.dryrun:
+        say_gpu_hours()
+
+
+atexit.register(say_gpu_hours_of_a_dry_run)
