@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import subprocess
 import sys
 from collections import defaultdict
@@ -22,6 +23,7 @@ import polars as pl
 REPOSITORY = Path(__file__).parents[1]
 DEFAULT = ("1", "4", "16:results/hcrl_sa/graphs/graphs.json")
 EPOCHS = 2
+FLEET = 1e6  # million frames of a fleet's corpus
 SETTINGS = (
     f"models.vgae.teacher.epochs={EPOCHS} models.vgae.student.epochs={EPOCHS} models.gat.teacher.epochs={EPOCHS} "
     f"models.gat.student.epochs={EPOCHS} training_data=labelled trainer.accelerator=cpu"
@@ -72,7 +74,7 @@ def size(path: Path) -> int:
 
 
 def costs(results: Path) -> tuple[float, dict[str, dict[str, float]]]:
-    """Million frames of a run, and of each stage its CPU seconds, the peak memory of a job (MB), and its files (MB)."""
+    """Million frames of a run, and of each stage its CPU seconds, the peak memory of a job, and its files (MB)."""
     frames = sum(json.loads(path.read_text())["frames"] for path in results.glob("frames/*/*.json")) / 1e6
     stages: dict[str, dict[str, float]] = defaultdict(lambda: {"cpu": 0.0, "memory": 0.0, "disk": 0.0})
     for path in sorted((results / "benchmarks").rglob("*.tsv")):
@@ -87,6 +89,28 @@ def costs(results: Path) -> tuple[float, dict[str, dict[str, float]]]:
     return frames, stages
 
 
+def growth(measured: list[tuple[str, float, dict]], name: str) -> dict[str, float]:
+    """What a million frames more cost a stage: from its smallest to its largest run, so that no start-up counts."""
+    runs = [(frames, stages[name]) for _, frames, stages in measured if name in stages]
+    (few, small), (many, large) = runs[0], runs[-1]
+    return {
+        key: (large[key] - small[key]) / (many - few) if many > few else math.nan for key in ("cpu", "memory", "disk")
+    }
+
+
+def print_growth(measured: list[tuple[str, float, dict]]) -> None:
+    """A table of what a million frames more cost, and of what so many take in all (CPU years, and disk)."""
+    print("\n| stage | CPU s | peak memory, MB | disk, MB | 10^12 frames: core years | disk, TB |")
+    print("|---" * 6 + "|")
+    for name in measured[0][2]:
+        more = growth(measured, name)
+        years = more["cpu"] * FLEET / (3600 * 24 * 365.25)
+        print(
+            f"| {name} | {more['cpu']:.2f} | {more['memory']:.0f} | {more['disk']:.1f} | {years:.2f} "
+            f"| {more['disk'] * FLEET / 1e6:.1f} |"
+        )
+
+
 def main() -> None:
     dataset, work = Path(sys.argv[1]), Path(sys.argv[2])
     measured = []
@@ -97,12 +121,13 @@ def main() -> None:
     print("|---" * (len(measured) + 1) + "|")
     for name in measured[0][2]:
         cells = [
-            f"{each[name]['cpu'] / frames:.2f} s, {each[name]['memory']:.0f} MB, {each[name]['disk'] / frames:.1f} MB"
+            f"{each[name]['cpu']:.1f} s, {each[name]['memory']:.0f} MB, {each[name]['disk']:.1f} MB"
             if name in each
             else ""
             for _, frames, each in measured
         ]
         print(f"| {name} | " + " | ".join(cells) + " |")
+    print_growth(measured)
 
 
 if __name__ == "__main__":

@@ -37,9 +37,13 @@ def test_no_two_jobs_shared_the_gpu(finished):
         assert start >= end
 
 
-def test_memory_and_time_are_those_of_the_profile(finished):
+def test_memory_and_time_are_what_the_rules_ask_for_by_the_size_of_their_inputs(finished):
     asked = {job.rule: (job.facts["MinMemoryNode"], job.facts["TimeLimit"]) for job in finished.jobs}
-    assert asked["train_gat"] == ("4000M", "04:00:00")
+    stores = [finished.workflow.results("demo", "graphs", f"{part}.safetensors") for part in ("train", "val")]
+    memory, time = asked["train_gat"]
+    assert memory.endswith("M")
+    assert int(memory[:-1]) >= 4000 + round(2 * sum(path.stat().st_size for path in stores) / 1e6)
+    assert time == "04:00:00"
     assert asked["report"] == ("2000M", "00:30:00")
 
 

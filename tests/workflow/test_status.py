@@ -1,13 +1,18 @@
 """``canids status`` and ``canids why``: what is done, stale, running or failed, and what made a file."""
 
+import platform
+import re
 import shutil
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
-from snakemake_runs import REPOSITORY, VGAE
+from snakemake_runs import REPOSITORY, VGAE, digest
 from test_errors import LOG, canids
 from test_faults import scripts_of, wait_for
 from typer.testing import CliRunner
 
+from canids.artifacts import read_json, written_checksum
 from canids.cli import app
 
 FRAMES = "results/demo/frames/test_06_masquerade/masquerade-alpha.parquet"
@@ -71,9 +76,28 @@ def test_why_names_the_rule_its_inputs_parameters_and_code(told):
     rows = dict(line.split(None, 1) for line in lines)
     assert rows["rule"] == "train_vgae"
     assert rows["state"] == "done"
-    assert "input      results/demo/graphs/train.safetensors" in lines
+    store = Path("results/demo/graphs/train.safetensors")  # told runs in the demo's folder
+    assert f"input      {store}  sha256 {written_checksum(store)}" in lines
     assert "parameter  teacher.hidden = 8" in lines
     assert any(line.startswith("parameter  code = ") for line in lines)
+
+
+def test_why_says_from_the_jobs_record_where_it_ran_and_what_it_took_and_made(told):
+    lines = told("why", "results/demo/seed-1/evaluation-student/metrics.json")
+    rows = dict(line.split(None, 1) for line in lines)
+    assert re.fullmatch(r"\d+\.\d s, at most \d+ MB", rows["took"])
+    assert rows["host"].startswith(f"{platform.node()}, ")
+    assert f"snakemake {version('snakemake')}" in rows["packages"]
+    metrics = "results/demo/seed-1/evaluation-student/metrics.json"
+    assert f"output     {metrics}  sha256 {digest(Path(metrics))}" in lines
+
+
+def test_every_stage_has_left_a_record(demo):
+    recorded = {read_json(path)["rule"] for path in demo.results().rglob("provenance/**/*.json")}
+    assert recorded == {
+        "simulate", "ingest", "synthesise", "graphs", "baselines", "train_vgae", "distill_vgae", "train_gat",
+        "distill_gat", "fusion_states", "train_fusion", "evaluate_scale", "explain", "summary", "report",
+    }  # fmt: skip
 
 
 def test_why_of_a_file_that_no_stage_makes_ends_with_code_2(demo):
