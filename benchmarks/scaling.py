@@ -26,7 +26,8 @@ EPOCHS = 2
 FLEET = 1e6  # million frames of a fleet's corpus
 SETTINGS = (
     f"models.vgae.teacher.epochs={EPOCHS} models.vgae.student.epochs={EPOCHS} models.gat.teacher.epochs={EPOCHS} "
-    f"models.gat.student.epochs={EPOCHS} training_data=labelled trainer.accelerator=cpu"
+    f"models.gat.student.epochs={EPOCHS} models.vgae.epoch_windows=1000000000 models.gat.epoch_windows=1000000000 "
+    "training_data=labelled trainer.accelerator=cpu"
 )
 TRAININGS = ("train_vgae", "distill_vgae", "train_gat", "distill_gat")
 DISK = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+
+from canids.status import job_graph
 
 REPOSITORY = Path(__file__).parents[1]
 VGAE = "results/demo/seed-1/vgae-teacher/model.safetensors"  # what the tests of faults train
@@ -62,6 +65,12 @@ class Workflow:
         table = re.search(r"Job stats:\njob\s+count\n[- ]+\n(.*?)\ntotal", text, re.DOTALL)
         rows = (line.split() for line in table[1].splitlines())
         return Counter({rule: int(count) for rule, count in rows if rule not in ("all", "train", "evaluate")})
+
+    def needed(self, *targets: str, settings: str = "") -> Counter:
+        """The jobs that targets need, by rule: what a dry run lists, without a process of its own to start."""
+        overrides = [*self.config, *self.settings.split(), *settings.split()]
+        with contextlib.chdir(self.folder), job_graph(self.source / "Snakefile", overrides, *targets) as (dag, jobs):
+            return Counter(job.rule.name for job in jobs if dag.needrun(job))
 
     def results(self, *parts: str) -> Path:
         return self.folder.joinpath("results", *parts)

@@ -111,16 +111,16 @@ def test_a_deleted_frame_table_is_ingested_again_and_nothing_else(demo_copy):
     table = demo_copy.results("demo", "frames", "test_03_known_vehicle_unknown_attack", "replay-alpha.parquet")
     before = table.read_bytes()
     table.unlink()
-    assert demo_copy.planned() == {"ingest": 1}
+    assert demo_copy.needed() == {"ingest": 1}
     assert demo_copy.snakemake().returncode == 0
     assert table.read_bytes() == before
-    assert demo_copy.planned() == {}
+    assert demo_copy.needed() == {}
 
 
 def test_a_changed_log_file_is_ingested_and_everything_behind_it_runs_again(demo_copy):
     log = demo_copy.folder / "data" / "demo" / "test_06_masquerade" / "masquerade-alpha.csv"
     log.write_text(log.read_text() + "99.0,123,00,0\n")
-    assert demo_copy.planned() == {"ingest": 1, "graphs": 1, "baselines": 1, **TRAINING, **BOTH}
+    assert demo_copy.needed() == {"ingest": 1, "graphs": 1, "baselines": 1, **TRAINING, **BOTH}
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,8 @@ SEARCH = ("demo", "experiments", "tuning-demo")
 JOBS = {"ask_trials": 2, "train_fusion": 4, "best_trial": 1}
 
 
-def planned(workflow, *words):
-    jobs = workflow.planned("search", settings=" ".join(["experiment=tuning-demo", *words]))
-    jobs.pop("search", None)
-    return jobs
+def needed(workflow):
+    return workflow.needed("search", settings="experiment=tuning-demo")
 
 
 def rows(workflow):
@@ -49,7 +47,7 @@ def searched(demo, tmp_path_factory):
 
 
 def test_a_search_is_rounds_of_trials_that_share_what_they_do_not_change(demo):
-    assert planned(demo) == JOBS
+    assert needed(demo) == JOBS
 
 
 def test_what_was_asked_before_the_kill_is_not_asked_again(searched):
@@ -82,4 +80,4 @@ def test_the_best_settings_are_passed_on_as_they_are(searched):
 
 
 def test_after_a_search_there_is_nothing_to_do(searched):
-    assert planned(searched[0]) == {}
+    assert needed(searched[0]) == {}

@@ -15,8 +15,7 @@ STUDENT = {"fusion_states": 1, "train_fusion": 1, "evaluate_scale": 1}
 
 
 def planned(workflow, experiment):
-    jobs = workflow.planned("sweep", settings=f"experiment={experiment}")
-    jobs.pop("sweep")
+    jobs = workflow.needed("sweep", settings=f"experiment={experiment}")
     assert jobs.pop("experiment") == 1
     return jobs
 
@@ -38,15 +37,11 @@ def test_sampling_strategies_share_the_graphs_and_the_vgae_of_their_seed(demo):
     assert (jobs["train_vgae"], jobs["train_gat"], jobs["distill_gat"]) == (2, 7 * 3 - 1, 7 * 3 - 1)
 
 
-def test_the_target_ablation_is_its_experiment(demo):
+def test_the_target_ablation_is_its_experiment_with_a_fleet_in_parts_of_its_own(demo):
     jobs = demo.planned("ablation")
-    jobs.pop("ablation")
     assert jobs["experiment"] == 1
     assert jobs["graphs"] > 10 and "ingest" not in jobs
-
-
-def test_each_fleet_of_the_ablation_is_simulated_in_its_own_parts(demo):
-    assert demo.planned("ablation")["simulate_fleet"] == 1 + 4 + 20  # parts of up to 20 vehicles: of 10, 80 and 400
+    assert jobs["simulate_fleet"] == 1 + 4 + 20  # parts of up to 20 vehicles: of 10, 80 and 400
 
 
 def test_a_vehicle_left_out_is_ingested_with_the_others(demo):
@@ -110,8 +105,8 @@ def test_an_experiments_table_has_a_row_for_each_variant_scenario_and_detector(s
 
 
 def test_after_a_sweep_there_is_nothing_to_do_for_it_or_for_the_default(swept):
-    assert swept.planned("sweep", settings="experiment=demo") == {}
-    assert swept.planned() == {}
+    assert swept.needed("sweep", settings="experiment=demo") == {}
+    assert swept.needed() == {}
 
 
 def canids(folder, *words):

@@ -25,7 +25,7 @@ STORES = ("train", "val", "test_02_unknown_vehicle_known_attack")
     ],
 )
 def test_a_choice_of_training_data_takes_the_jobs_that_it_needs(demo, setting, jobs):
-    assert demo.planned(settings=setting) == jobs
+    assert demo.needed(settings=setting) == jobs
 
 
 def test_the_fleet_is_simulated_once_and_trained_on_by_the_cli_as_by_the_workflow(demo_copy):
@@ -36,7 +36,7 @@ def test_the_fleet_is_simulated_once_and_trained_on_by_the_cli_as_by_the_workflo
     captures = read_json(graphs / "graphs.json")["captures"]
     learned = [key for key, capture in captures.items() if "test" not in capture["windows_by_role"]]
     assert learned and all("fleet-" in key for key in learned)
-    assert demo_copy.planned(target, settings=FLEET) == {}
+    assert demo_copy.needed(target, settings=FLEET) == {}
     before = {name: digest(graphs / f"{name}.safetensors") for name in STORES}
     (part,) = demo_copy.results("fleet").glob("4-vehicles-*/part-0")
     tables = {path.name: digest(path) for path in part.glob("*.parquet")}
