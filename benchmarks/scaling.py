@@ -91,12 +91,12 @@ def costs(results: Path) -> tuple[float, dict[str, dict[str, float]]]:
 
 
 def growth(measured: list[tuple[str, float, dict]], name: str) -> dict[str, float]:
-    """What a million frames more cost a stage: from its smallest to its largest run, so that no start-up counts."""
+    """What a million frames more cost a stage: between its two largest runs, so that no start-up counts."""
     runs = [(frames, stages[name]) for _, frames, stages in measured if name in stages]
-    (few, small), (many, large) = runs[0], runs[-1]
-    return {
-        key: (large[key] - small[key]) / (many - few) if many > few else math.nan for key in ("cpu", "memory", "disk")
-    }
+    if len(runs) < 2:
+        return dict.fromkeys(("cpu", "memory", "disk"), math.nan)
+    (few, small), (many, large) = runs[-2:]
+    return {key: (large[key] - small[key]) / (many - few) for key in small}
 
 
 def print_growth(measured: list[tuple[str, float, dict]]) -> None:
@@ -125,7 +125,7 @@ def main() -> None:
             f"{each[name]['cpu']:.1f} s, {each[name]['memory']:.0f} MB, {each[name]['disk']:.1f} MB"
             if name in each
             else ""
-            for _, frames, each in measured
+            for _, _, each in measured
         ]
         print(f"| {name} | " + " | ".join(cells) + " |")
     print_growth(measured)

@@ -16,7 +16,7 @@ rule evaluate_scale:
         f"{BENCHMARKS}/seed-{{seed}}/evaluate-{{scale}}.tsv"
     threads: 1
     resources:
-        mem_mb=by_size(2000, 20),
+        mem_mb=by_size(2000, 40),
         runtime=by_size(30),
     params:
         **settings_for("evaluation-student"),

@@ -40,7 +40,7 @@ rule train_fusion:
         f"{BENCHMARKS}/seed-{{seed}}/train_fusion-{{scale}}.tsv"
     threads: 1
     resources:
-        mem_mb=by_size(2000, 20),
+        mem_mb=by_size(2000, 40),
         runtime=by_size(60, 0.05),
         gpu=1,
     params:

@@ -25,7 +25,7 @@ def training_memory(model=None):
         config = VARIANTS[wildcards.dataset].config
         measured = config.models[model or wildcards.model].node_budget == "auto"
         least = max(4000, config.batch_size.memory_limit) if measured else 4000
-        return attempt * round(least + 2 * megabytes(input))
+        return attempt * round(least + 6 * megabytes(input))
 
     return of_job
 
