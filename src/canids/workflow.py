@@ -24,6 +24,7 @@ from canids.artifacts import write_json
 from canids.config import load_config
 from canids.errors import CanidsError, ConfigError
 from canids.experiments import load_experiment, variants_of
+from canids.gpus import gpus_present, own_gpus
 from canids.job_record import write_record
 from canids.progress import log_to_console
 from canids.provenance import code_digest
@@ -224,7 +225,8 @@ def stage(job: Any) -> Iterator[None]:
     logger.addHandler(handler)
     started = time.time()
     try:
-        yield
+        with own_gpus(job.resources.get("gpu", 0), gpus_present()):
+            yield
         write_record(job, started)
         logger.info(FINISHED)
     except CanidsError as error:

@@ -182,7 +182,8 @@ class TestStage:
         (tmp_path / "in.txt").write_text("read")
         (tmp_path / "logs" / "seed-1").mkdir(parents=True)
         return SimpleNamespace(
-            rule="a_rule", wildcards={"seed": "1"}, threads=1, log=[str(tmp_path / "logs" / "seed-1" / "job.log")],
+            rule="a_rule", wildcards={"seed": "1"}, threads=1, resources={},
+            log=[str(tmp_path / "logs" / "seed-1" / "job.log")],
             params={"settings": {"lr": 0.5}, "code": "c0de"}, input=[str(tmp_path / "in.txt")],
             output=[str(tmp_path / name) for name in ("out.txt", "out.safetensors", "plain.safetensors")],
         )  # fmt: skip
