@@ -124,11 +124,11 @@ class Synthesis:
 @dataclass
 class Fleet:
     seed: int = setting(0, "seed of the vehicles and their drives", 0, 2**31)
-    vehicles: int = setting(64, "simulated vehicles", 4, 10_000)
+    vehicles: int = setting(100, "simulated vehicles", 4, 10_000)
     captures: int = setting(4, "attack-free drives of each; a known profile rests on all but one", 2, 1000)
     copies: int = setting(1, "attacked copies of each drive", 1, 1000)
-    shortest_drive: float = setting(10.0, "shortest drive (s); lengths are drawn ln-uniformly", 5.0, 86400.0)
-    longest_drive: float = setting(60.0, "longest drive (s)", 5.0, 86400.0)
+    shortest_drive: float = setting(8.0, "shortest drive (s); lengths are drawn ln-uniformly", 5.0, 86400.0)
+    longest_drive: float = setting(30.0, "longest drive (s)", 5.0, 86400.0)
 
 
 @dataclass
