@@ -18,7 +18,7 @@ STORES = ("train", "val", "test_02_unknown_vehicle_known_attack")
         ("training_data=labelled", AFTER),
         ("training_data=synthesised", AFTER),
         ("training_data=fleet fleet.vehicles=25", {"simulate_fleet": 2, **AFTER}),
-        ("training_data=both+fleet", {"simulate_fleet": 4, **AFTER}),
+        ("training_data=both+fleet", {"simulate_fleet": 5, **AFTER}),
         ("synthesis.rare=0.1", {"synthesise": 3, **AFTER}),
         ("synthesis.copies=2", {"synthesise": 3, **AFTER}),
         ("fleet.vehicles=25", {}),
