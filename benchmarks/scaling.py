@@ -3,14 +3,14 @@
     python benchmarks/scaling.py DATA_ROOT/hcrl_sa WORK_FOLDER [FACTOR[:TARGET] ...]
 
 Each capture of the dataset is repeated FACTOR times (its times shifted), and the workflow is run on what comes of it,
-up to a TARGET (default: the whole evaluation). Figures are those of snakemake's benchmark files: CPU seconds, which
-other work on the machine hardly changes, and the peak memory of a job; disk is what lies in the stage's folder.
-Trainings run for two epochs, and their figures are for one. What is in the work folder already is not made again.
+up to a TARGET (default: the whole evaluation). Figures are those of the jobs' records (provenance/): CPU seconds, which
+other work on the machine changes little, and the peak memory of a job; snakemake's benchmark files sample both, and miss
+what comes after the last sample. Disk is what lies in the stage's folder. Trainings run for two epochs, and their figures
+are for one. What is in the work folder already is not made again.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import subprocess
@@ -32,7 +32,7 @@ SETTINGS = (
 TRAININGS = ("train_vgae", "distill_vgae", "train_gat", "distill_gat")
 DISK = {
     "ingest": "frames", "graphs": "graphs", "fusion_states-student": "seed-1/fusion-student/states.safetensors",
-    "evaluate-student": "seed-1/evaluation-student", "baselines": "seed-1/baselines",
+    "evaluate_scale-student": "seed-1/evaluation-student", "baselines": "seed-1/baselines",
 }  # fmt: skip
 
 
@@ -57,16 +57,17 @@ def run(dataset: Path, work: Path, factor: int, target: str) -> Path:
             repeated(source, factor, out)
     subprocess.run(
         [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", folder, target,
-         "--cores", "1", "--resources", "gpu=1", "--quiet", "all", "--rerun-triggers", "mtime",
+         "--cores", "2", "--resources", "gpu=2", "--quiet", "all", "--rerun-triggers", "mtime",
          "--config", "dataset=hcrl_sa", f"data_root={folder.absolute() / 'data'}", f"set={SETTINGS}"],
         check=True,
     )  # fmt: skip
     return folder / "results" / "hcrl_sa"
 
 
-def stage_of(benchmark: Path) -> str:
-    """Rule, and scale where there are two, of a benchmark file."""
-    return "ingest" if "ingest" in benchmark.parts else benchmark.stem
+def stage_of(record: dict) -> str:
+    """Rule of a job, and scale where there are two."""
+    scale = record["of"].get("scale")
+    return f"{record['rule']}-{scale}" if scale else record["rule"]
 
 
 def size(path: Path) -> int:
@@ -78,12 +79,11 @@ def costs(results: Path) -> tuple[float, dict[str, dict[str, float]]]:
     """Million frames of a run, and of each stage its CPU seconds, the peak memory of a job, and its files (MB)."""
     frames = sum(json.loads(path.read_text())["frames"] for path in results.glob("frames/*/*.json")) / 1e6
     stages: dict[str, dict[str, float]] = defaultdict(lambda: {"cpu": 0.0, "memory": 0.0, "disk": 0.0})
-    for path in sorted((results / "benchmarks").rglob("*.tsv")):
-        row = next(csv.DictReader(path.open(), delimiter="\t"))
-        stage = stages[stage_of(path)]
-        epochs = EPOCHS if stage_of(path) in TRAININGS else 1
-        stage["cpu"] += float(row["cpu_time"]) / epochs
-        stage["memory"] = max(stage["memory"], float(row["max_rss"]))
+    for path in sorted((results / "provenance").rglob("*.json")):
+        record = json.loads(path.read_text())
+        stage = stages[stage_of(record)]
+        stage["cpu"] += record["cpu_seconds"] / (EPOCHS if record["rule"] in TRAININGS else 1)
+        stage["memory"] = max(stage["memory"], record["peak_memory_mb"])
     for name in stages:
         if name in DISK:
             stages[name]["disk"] = size(results / DISK[name]) / 1e6
