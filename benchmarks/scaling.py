@@ -4,9 +4,9 @@
 
 Each capture of the dataset is repeated FACTOR times (its times shifted), and the workflow is run on what comes of it,
 up to a TARGET (default: the whole evaluation). Figures are those of the jobs' records (provenance/): CPU seconds, which
-other work on the machine changes little, and the peak memory of a job; snakemake's benchmark files sample both, and miss
-what comes after the last sample. Disk is what lies in the stage's folder. Trainings run for two epochs, and their figures
-are for one. What is in the work folder already is not made again.
+other work on the machine changes little, and the peak memory of a job. (Snakemake's benchmark files sample both, and
+miss what comes after the last sample.) Disk is what lies in the stage's folder. Trainings run for two epochs, and their
+figures are for one. What is in the work folder already is not made again.
 """
 
 from __future__ import annotations
