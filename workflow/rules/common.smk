@@ -132,11 +132,14 @@ def ingest_record(variant, capture):
     then the record counts as ancient, and nothing is trained again.
     """
     where = {"scenario": capture.scenario, "capture": capture.name}
-    record, *tables = (
+    record = Path(artifact(placed(variant, "frames", INGEST_RECORD), **where))
+    if not record.exists():
+        return str(record)
+    tables = [
         Path(artifact(placed(variant, "frames", pattern), **where))
-        for pattern in (INGEST_RECORD, FRAMES, FINGERPRINT)
-    )
-    deleted = record.exists() and not all(table.exists() for table in tables)
+        for pattern in (FRAMES, FINGERPRINT)
+    ]
+    deleted = not all(table.exists() for table in tables)
     if deleted and capture.source.exists():
         deleted = capture.source.stat().st_mtime <= record.stat().st_mtime
     return ancient(str(record)) if deleted else str(record)
