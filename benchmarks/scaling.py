@@ -12,7 +12,6 @@ figures are for one. What is in the work folder already is not made again.
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from collections import defaultdict
@@ -21,7 +20,7 @@ from pathlib import Path
 import polars as pl
 
 REPOSITORY = Path(__file__).parents[1]
-DEFAULT = ("1", "4", "16:results/hcrl_sa/graphs/graphs.json")
+DEFAULT = ("1", *(f"{factor}:results/hcrl_sa/graphs/graphs.json" for factor in (4, 16)))
 EPOCHS = 2
 FLEET = 1e6  # million frames of a fleet's corpus
 SETTINGS = (
@@ -90,13 +89,16 @@ def costs(results: Path) -> tuple[float, dict[str, dict[str, float]]]:
     return frames, stages
 
 
-def growth(measured: list[tuple[str, float, dict]], name: str) -> dict[str, float]:
-    """What a million frames more cost a stage: between its two largest runs, so that no start-up counts."""
+def growth(measured: list[tuple[str, float, dict]], name: str) -> tuple[str, dict[str, float]]:
+    """What a million frames more cost a stage: between its two largest runs, so that no start-up counts.
+
+    Of a stage that one run alone has, what a million frames cost it: at most as much as a million more (``"≤ "``).
+    """
     runs = [(frames, stages[name]) for _, frames, stages in measured if name in stages]
     if len(runs) < 2:
-        return dict.fromkeys(("cpu", "memory", "disk"), math.nan)
+        return "≤ ", {key: value / runs[0][0] for key, value in runs[0][1].items()}
     (few, small), (many, large) = runs[-2:]
-    return {key: (large[key] - small[key]) / (many - few) for key in small}
+    return "", {key: (large[key] - small[key]) / (many - few) for key in small}
 
 
 def print_growth(measured: list[tuple[str, float, dict]]) -> None:
@@ -104,10 +106,10 @@ def print_growth(measured: list[tuple[str, float, dict]]) -> None:
     print("\n| stage | CPU s | peak memory, MB | disk, MB | 10^12 frames: core years | disk, TB |")
     print("|---" * 6 + "|")
     for name in measured[0][2]:
-        more = growth(measured, name)
+        most, more = growth(measured, name)
         years = more["cpu"] * FLEET / (3600 * 24 * 365.25)
         print(
-            f"| {name} | {more['cpu']:.2f} | {more['memory']:.0f} | {more['disk']:.1f} | {years:.2f} "
+            f"| {name} | {most}{more['cpu']:.2f} | {most}{more['memory']:.0f} | {more['disk']:.1f} | {most}{years:.2f} "
             f"| {more['disk'] * FLEET / 1e6:.1f} |"
         )
 
