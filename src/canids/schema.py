@@ -187,7 +187,7 @@ class Vgae:
     edge_weight: float = setting(0.2, "weight of the edge term", 0.0, 100.0)
     neighbourhood_weight: float = setting(0.5, "weight of the neighbourhood term", 0.0, 100.0)
     node_budget: int | str = setting(2048, NODE_BUDGET, 256, 10_000_000, choices=("auto",))
-    epoch_windows: int = setting(16_384, EPOCH_WINDOWS, 64, 1_000_000_000)
+    epoch_windows: int = setting(8_192, EPOCH_WINDOWS, 64, 1_000_000_000)
     patience: int = setting(5, "epochs without a better validation loss before stopping", 1, 10_000)
     distillation: VgaeDistillation = field(default_factory=VgaeDistillation)
     teacher: VgaeScale = field(default_factory=VgaeScale)
