@@ -9,6 +9,7 @@ import pytest
 from makers import frames_of
 
 from canids.errors import CaptureError
+from canids.frames.lines import PIECE
 from canids.frames.readers import read_capture
 from canids.frames.reading import Reading, ReadOptions
 from canids.simulate.capture_file import write_capture
@@ -330,3 +331,41 @@ class TestMutations:
         for damaged, reading in readings_of_mutations:
             if damaged.startswith(HEADER):
                 assert rows(reading) == slow_rows(damaged)[0], damaged
+
+
+@pytest.mark.parametrize("names", ["timestamp,arbitration_id,data_field,attack", "attack,data_field,id,time"])
+def test_plain_lines_are_read_as_any_others_are(tmp_path, names):
+    # Lines with semicolons between are all read as strings.
+    rng = np.random.default_rng(3)
+    odd = [
+        b"1,,00,0",
+        b"1.5,12,0,0",
+        b"1.5,7ff,00,0 ",
+        b"1e2,12,00,0",
+        b"2,12,00,1",
+        b"1.5,12,00,2",
+        b"",
+        b"1.5,0123,00",
+    ]
+    odd += [
+        b"1.5,20000000,00,0",
+        b"12345678901234567.5,1,00,0",
+        b"1.,1,00,0",
+        b".5,1,00,0",
+        b"1.5,1,000102030405060708,0",
+    ]
+    lines = []
+    for number in range(3 * PIECE):
+        digits = bytes(rng.choice(list(b"0123456789abcdefABCDEF"), 2 * rng.integers(0, 9)))
+        arbitration_id = f"{rng.integers(0x1FFFFFFF):0{rng.choice([3, 8])}x}"[: rng.choice([3, 8])].encode()
+        lines.append(b"%d.%06d,%s,%s,%d" % (number // 9, rng.integers(10**6), arbitration_id, digits, rng.integers(2)))
+    lines[PIECE + 7 : PIECE + 7] = odd
+    if names.startswith("attack"):
+        lines = [b",".join(line.split(b",")[::-1]) for line in lines]
+    content = b"\n".join([names.encode(), *lines, b""])
+    (tmp_path / "plain.csv").write_bytes(content)
+    (tmp_path / "strings.csv").write_bytes(content.replace(b",", b";"))
+    plain, strings = (read_capture(tmp_path / name) for name in ("plain.csv", "strings.csv"))
+    np.testing.assert_equal(vars(plain.frames), vars(strings.frames))
+    assert (plain.lines, plain.rejected) == (strings.lines, strings.rejected)
+    assert [line for line, *_ in plain.examples] == [line for line, *_ in strings.examples]

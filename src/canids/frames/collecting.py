@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import polars as pl
 
 from canids.frames.columns import FrameColumns
@@ -43,6 +44,11 @@ class Collector:
         if "channel" in rows.columns:
             self.channels.update(dict(rows["channel"].drop_nulls().value_counts().iter_rows()))
         self.columns.add(rows)
+
+    def add_frames(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Take lines of a chunk that all are frames, see ``FrameColumns.add_labelled``."""
+        self.rows += len(columns["timestamp"])
+        self.columns.add_labelled(columns)
 
     def reading(self, others: Mapping[str, int] | None = None, notes: tuple[str, ...] = ()) -> Reading:
         """What was collected; ``others`` are outcomes of what gave no row."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import polars as pl
 
@@ -46,9 +49,18 @@ class FrameColumns:
             "attack": attack,
             "attack_type": self._attack_types(rows, attack),
         }
-        for name, values in made.items():
+        self._keep(made, _long_payloads(rows["payload"]) if (digits.max() or 0) > 16 else None)
+
+    def add_labelled(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Take frames that all carry a label and no kind of attack, as the frame table's columns less ``attack_type``;
+        no payload is over eight bytes."""
+        self.labelled = True
+        self._keep({**columns, "attack_type": columns["attack"]}, None)
+
+    def _keep(self, columns: Mapping[str, Any], long_payloads: np.ndarray | None) -> None:
+        for name, values in columns.items():
             self.parts[name].append(np.asarray(values).astype(DTYPES[name], copy=False))
-        self.long_payloads.append(_long_payloads(rows["payload"]) if (digits.max() or 0) > 16 else None)
+        self.long_payloads.append(long_payloads)
 
     def frames(self) -> tuple[Frames, bool]:
         """The frames, and whether any row carried a label. The collected chunks are given up on the way."""

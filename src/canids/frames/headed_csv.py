@@ -14,12 +14,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import polars as pl
 
 from canids.errors import CaptureError
-from canids.frames.lines import BLANKS, first_lines, read_lines
+from canids.frames.lines import BLANKS, Plain, first_lines, read_lines
 from canids.frames.opening import Source
 from canids.frames.reading import Reading, ReadOptions
 from canids.frames.table_columns import ALIASES, SEPARATORS, TableColumns, find_columns, plain_name
@@ -27,6 +28,7 @@ from canids.frames.table_fields import Notation, frames_of_fields
 
 LONGEST_HEADER = 4096
 NAMES = {alias for aliases in ALIASES.values() for alias in aliases}
+FIELDS = ("timestamp", "arbitration_id", "data_field", "attack")  # of a table that has plain lines
 DECIMAL, HEXADECIMAL = "decimal", "hex"
 
 
@@ -59,13 +61,24 @@ def read(source: Source, options: ReadOptions) -> Reading:
         decorated = lines.str.contains(r'[ \t\v\f"xX]').any()
         return frames_of_fields(table, columns, dataclasses.replace(notation, decorated=decorated))
 
-    reading = read_lines(source, parse, options, header_lines=1)
+    plain = _plain(columns, notation) if separator == "," else None
+    reading = read_lines(source, parse, options, header_lines=1, plain=plain)
     if "timestamp" in columns.place:
         return reading
     times = np.arange(len(reading.frames)) * options.frame_interval
     note = f"no times; one frame every {options.frame_interval:g} s was assumed"
     frames = dataclasses.replace(reading.frames, timestamp=times)
     return dataclasses.replace(reading, frames=frames, notes=(note,))
+
+
+def _plain(columns: TableColumns, notation: Notation) -> Plain | None:
+    """Reads the table's plain lines, where it has the columns for it and no others."""
+    if len(columns.place) != columns.count or set(columns.place) != set(FIELDS) or notation.decimal_ids:
+        return None
+    # Here, for nothing else that reads needs the compiler, which takes longer to import than a small capture to read.
+    from canids.frames.plain_csv import plain_lines
+
+    return partial(plain_lines, order=tuple(FIELDS.index(field) for field in sorted(FIELDS, key=columns.place.get)))
 
 
 def _header(head: bytes) -> str | None:

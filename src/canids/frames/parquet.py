@@ -49,10 +49,11 @@ def write_frames(path: Path, frames: Frames, facts: dict[str, Any]) -> None:
         pq.write_table(
             table,
             beside,
-            compression="zstd",
+            compression="lz4",
             # Times and payloads hardly repeat: a dictionary of them costs time and space.
             use_dictionary=["arbitration_id", "dlc", "attack_type"],
             use_byte_stream_split=["timestamp"],
+            write_statistics=False,  # nothing looks for a frame by its values
             store_schema=True,
             write_page_checksum=True,
         )

@@ -46,7 +46,7 @@ GRAMMAR = Grammar(
 
 def recognises(head: bytes) -> bool:
     """Whether the first line is python-can's header."""
-    return first_lines(head, 1) == [HEADER]
+    return first_lines(head, 1) == (HEADER,)
 
 
 def read(source: Source, options: ReadOptions) -> Reading:
