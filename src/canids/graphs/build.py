@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from canids.artifacts import write_json
@@ -93,20 +94,26 @@ def build_graphs(
         return _store(number, used[number], roles[number], kept, ids, names, attack_types)
 
     stores = _each(range(len(used)), graphs_of, threads, "graphs")
-    parts = {"train": [ROLES.index("train")], "val": list(VALIDATION_ROLES)}
-    written = []
-    for part, wanted in parts.items():
-        chosen = [s.select(_where(s, wanted)) for s in stores[: len(training)]]
-        if not any(len(s) for s in chosen):
+    parts = {
+        "train": _chosen(stores[: len(training)], [ROLES.index("train")]),
+        "val": _chosen(stores[: len(training)], VALIDATION_ROLES),
+    }
+    for part, chosen in parts.items():
+        if not any(len(windows) for _, windows in chosen):
             raise DatasetError(
                 f"no window is left for {part}; more or longer captures, or a smaller graph.block, are needed"
             )
-        written.append(out / f"{part}.safetensors")
-        save_store(written[-1], concatenate(chosen))
     for scenario in dict.fromkeys(c.scenario for c in testing):
-        chosen = [s for s, c in zip(stores, used, strict=True) if c.scenario == scenario]
-        written.append(out / f"{scenario}.safetensors")
-        save_store(written[-1], concatenate(chosen))
+        mine = [s for s, c in zip(stores, used, strict=True) if c.scenario == scenario]
+        parts[scenario] = _chosen(mine, [ROLES.index("test")])
+    written = [out / f"{part}.safetensors" for part in parts]
+
+    def write(part: str) -> None:
+        # All test windows are wanted: they are not copied first.
+        chosen = [s if len(windows) == len(s) else s.select(windows) for s, windows in parts[part]]
+        save_store(out / f"{part}.safetensors", concatenate(chosen))
+
+    _each(list(parts), write, threads, "stores")
     for vehicle in dict.fromkeys(c.vehicle for c in references if c.scenario not in MADE):
         mine = _references(references, vehicle)
         if mine:
@@ -189,7 +196,8 @@ def _fitted_profiles(
     """The profile of each set of captures that one of those used is read against, or a vehicle known by."""
     wanted = [_references(references, c.vehicle, c) for c in used]
     wanted += [_references(references, c.vehicle) for c in references if c.scenario not in MADE]
-    sets = [mine for mine in dict.fromkeys(wanted) if mine]
+    # The longest first, or the others' threads would wait for it in the end.
+    sets = sorted(dict.fromkeys(filter(None, wanted)), key=lambda mine: -sum(len(references[i].windows) for i in mine))
     return dict(
         zip(sets, _each(sets, lambda mine: _fit([references[i] for i in mine]), threads, "profiles"), strict=True)
     )
@@ -250,8 +258,9 @@ def _store(
     )
 
 
-def _where(store: GraphStore, roles: list[int]):
-    return sum(store.role == role for role in roles).nonzero().ravel()
+def _chosen(stores: Sequence[GraphStore], roles: Sequence[int]) -> list[tuple[GraphStore, torch.Tensor]]:
+    """Stores, each with its windows of some roles."""
+    return [(s, sum(s.role == role for role in roles).nonzero().ravel()) for s in stores]
 
 
 def _summary(

@@ -113,10 +113,10 @@ def z_scores(statistics: np.ndarray, profile: VehicleProfile, rows: np.ndarray) 
 @njit(cache=True, nogil=True)
 def _z_scores(statistics, centre, spread, rows):
     out = np.zeros_like(statistics)
-    for i in range(len(rows)):
-        k = rows[i]
-        if k < len(centre):
-            for s in range(statistics.shape[1]):
+    for i in range(np.uint64(len(rows))):
+        k = np.uint64(rows[i])
+        if k < np.uint64(len(centre)):
+            for s in range(np.uint64(statistics.shape[1])):
                 out[i, s] = (statistics[i, s] - centre[k, s]) / spread[k, s]
     return out
 
@@ -124,25 +124,29 @@ def _z_scores(statistics, centre, spread, rows):
 @njit(cache=True, nogil=True)
 def _frame_channels(row, before, log_interval, repeats, bits, flips, median, shortest, repeat_cost, flip_cost, bit_cost,
                     transition_cost):  # fmt: skip
-    n, unseen = len(row), len(median)
-    out = np.zeros((n, 6), np.float32)
+    # Unsigned indices need no look for negative ones, and sums of their own stay in registers.
+    n, unseen = np.uint64(len(row)), np.uint64(len(median))
+    out = np.zeros((len(row), 6), np.float32)
     for i in range(n):
-        k = row[i]
+        k = np.uint64(row[i])
         if k == unseen:
             out[i, 0] = np.nan
             continue
         out[i, 0] = log_interval[i] - median[k]
+        set_, total = bits[i], np.float32(0)
+        for byte in range(np.uint64(8)):
+            total += bit_cost[k, byte, set_ & np.uint64(255)]
+            set_ >>= np.uint64(8)
+        out[i, 4] = total
+        out[i, 5] = transition_cost[np.uint64(before[i]), k]
         if repeats[i] >= 0:
             out[i, 1] = max(np.float32(0), shortest[k] - log_interval[i])
-            out[i, 2] = repeat_cost[k, repeats[i]]
-        flipped, set_ = flips[i], bits[i]
-        for byte in range(8):
-            if repeats[i] >= 0:
-                out[i, 3] += flip_cost[k, byte, flipped & np.uint64(255)]
-            out[i, 4] += bit_cost[k, byte, set_ & np.uint64(255)]
-            flipped >>= np.uint64(8)
-            set_ >>= np.uint64(8)
-        out[i, 5] = transition_cost[before[i], k]
+            out[i, 2] = repeat_cost[k, np.uint64(repeats[i])]
+            flipped, total = flips[i], np.float32(0)
+            for byte in range(np.uint64(8)):
+                total += flip_cost[k, byte, flipped & np.uint64(255)]
+                flipped >>= np.uint64(8)
+            out[i, 3] = total
     return out
 
 
@@ -152,24 +156,26 @@ def _node_statistics(channels, slot, first_frame, last_frame, node_start, node_f
     nodes = node_start[windows]
     out = np.zeros((nodes, 14), np.float32)
     intervals = np.zeros(nodes, np.int64)
-    at = 0
+    at = np.uint64(0)
     for w in range(windows):
-        for i in range(first_frame[w], last_frame[w] + 1):
-            node = node_start[w] + slot[at]
-            at += 1
-            mine, channel = out[node], channels[i]
-            r = channel[0]
+        first_node = np.uint64(node_start[w])
+        for i in range(np.uint64(first_frame[w]), np.uint64(last_frame[w]) + np.uint64(1)):
+            node = first_node + np.uint64(slot[at])
+            at += np.uint64(1)
+            r = channels[i, 0]
             if not np.isnan(r):
-                mine[2] = r if intervals[node] == 0 else min(mine[2], r)
-                mine[3] = r if intervals[node] == 0 else max(mine[3], r)
-                mine[1] += r
+                first = intervals[node] == 0
+                out[node, 2] = r if first else min(out[node, 2], r)
+                out[node, 3] = r if first else max(out[node, 3], r)
+                out[node, 1] += r
                 intervals[node] += 1
-            if channel[1] > 0:
-                mine[4] = max(mine[4], channel[1])
-                mine[5] += 1
-            for c in range(4):
-                mine[6 + 2 * c] += channel[2 + c]
-                mine[7 + 2 * c] = max(mine[7 + 2 * c], channel[2 + c])
+            if channels[i, 1] > 0:
+                out[node, 4] = max(out[node, 4], channels[i, 1])
+                out[node, 5] += 1
+            for c in range(np.uint64(4)):
+                value, mean = channels[i, np.uint64(2) + c], np.uint64(6) + np.uint64(2) * c
+                out[node, mean] += value
+                out[node, mean + np.uint64(1)] = max(out[node, mean + np.uint64(1)], value)
     for node in range(nodes):
         if intervals[node] > 0:
             out[node, 1] /= intervals[node]
