@@ -21,15 +21,16 @@ from canids.evaluation.baselines.tail_probability import tail_probability
 from canids.evaluation.evaluate import operating_points, write_evaluation
 from canids.evaluation.facts import window_facts
 from canids.evaluation.thresholds import logit
-from canids.frames.frames import SYNTHESISED
+from canids.frames.frames import FLEET, SYNTHESISED
 from canids.frames.parquet import read_frames
-from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
+from canids.fusion.calibration import FEWEST, Calibration, limits, platt_slope, quiet_windows
 from canids.graphs.splits import ROLES, VALIDATION_ROLES
 from canids.graphs.store import READINGS, GraphStore, load_store
 from canids.graphs.windows import Cut
 from canids.progress import track
 
 SCALE = "baseline"
+TRAINED = ("lightgbm",)  # on every training window; the others say what a dataset's own traffic is like
 
 
 def run_baselines(
@@ -44,8 +45,9 @@ def run_baselines(
     """Fit the baselines on training windows, and write ``metrics.json``, ``scores.parquet`` and ``lightgbm.txt``.
 
     Scores become log-odds as the models' do, on the windows that select and, for even odds, on the attack-free ones
-    that validate, with either reading withheld too; thresholds are set on those that calibrate. A window that no
-    profile speaks of is no alarm, again as for the models.
+    that validate, with either reading withheld too; thresholds are set on those that calibrate. What needs no training
+    is fitted and calibrated on the dataset's own windows alone where it has any: simulated traffic is not like that of
+    any one vehicle. A window that no profile speaks of is no alarm, again as for the models.
 
     Args:
         stores: training, validation and test stores. graphs: ``graphs.json``.
@@ -64,8 +66,10 @@ def run_baselines(
     for role, chosen in (("train", train), ("select", select)):
         if len(np.unique(label[chosen])) < 2:
             raise DatasetError(f"{graphs.parent}: the windows that {role} hold one class only; baselines need both")
-    quiet = quiet_windows(label, _captures(facts))
-    attack_free = windows.take(train & quiet)
+    captures = _captures(facts)
+    quiet = quiet_windows(label, captures)
+    own = ~facts.select(_of_the_fleet()).to_series().to_numpy()
+    attack_free = windows.take(_own(train & quiet, own))
     boosting = fit_boosting(windows.take(train), label[train], windows.take(select), label[select], seed)
     breaks = _rule_breaks(frames, summary, loaded)
 
@@ -80,10 +84,16 @@ def run_baselines(
 
     raw = score(windows, np.arange(len(label)))
     validating = np.isin(facts["role"].to_numpy(), [ROLES[role] for role in VALIDATION_ROLES])
-    calm = np.flatnonzero(validating)[quiet_windows(label[validating], _captures(facts)[validating])]
+    calm = np.flatnonzero(validating)[quiet_windows(label[validating], captures[validating])]
     calm_windows = windows.take(calm)
     samples = [calm_windows, *(calm_windows.without(reading) for reading in READINGS)]
-    calm_scores = [(score(some, calm), some.read_by, _captures(facts)[calm]) for some in samples]
+    calm_raw = [score(some, calm) for some in samples]
+    own_calm = _own(np.ones(len(calm), bool), own[calm])
+    rests_on = {name: slice(None) if name in TRAINED else own_calm for name in raw}
+
+    def calm_scores(name: str) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        return [(each[name], some.read_by, captures[calm]) for each, some in zip(calm_raw, samples, strict=True)]
+
     readings = windows.read_by
     scores = facts.with_columns(
         pl.Series(
@@ -93,16 +103,35 @@ def run_baselines(
                 readings,
                 Calibration(
                     platt_slope(raw[name][select], label[select]),
-                    limits([(each[name], *where) for each, *where in calm_scores], false_alarms),
+                    limits([[column[rests_on[name]] for column in each] for each in calm_scores(name)], false_alarms),
                 ),
             ),
         )
         for name in raw
     )
-    thresholds = operating_points(scores, tuple(raw), evaluation.tolerance, graphs.parent)
+    of_dataset = scores.filter(~_of_the_fleet())
+    calibrate = of_dataset.filter(pl.col("role") == "calibrate")
+    if calibrate["label"].n_unique() < 2:
+        of_dataset = scores
+    thresholds = {
+        name: limit
+        for some, names in ((scores, TRAINED), (of_dataset, [name for name in raw if name not in TRAINED]))
+        for name, limit in operating_points(some, names, evaluation.tolerance, graphs.parent).items()
+    }
     described = {"scale": SCALE, "seed": seed, "tolerance": evaluation.tolerance}
     save_boosting(out / "lightgbm.txt", boosting)
     return write_evaluation(out, described, scores, thresholds, summary)
+
+
+def _own(chosen: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(w,) bool, the chosen windows that are the dataset's own; all of them where too few are."""
+    return chosen & own if np.count_nonzero(chosen & own) >= FEWEST else chosen
+
+
+def _of_the_fleet() -> pl.Expr:
+    """Whether a window is of a simulated drive, or of an attacked copy of one."""
+    copied = (pl.col("scenario") == SYNTHESISED) & pl.col("capture").str.starts_with(f"{FLEET}-")
+    return (pl.col("scenario") == FLEET) | copied
 
 
 def _captures(facts: pl.DataFrame) -> np.ndarray:
