@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 from makers import frames_of, periodic
 from model_makers import config, graphs_json, traffic, write_graphs
+from polars.testing import assert_frame_equal
 
+from canids.artifacts import read_json, write_json
 from canids.errors import DatasetError
 from canids.evaluation.baselines.extremes import COLUMNS, Extremes, window_extremes
 from canids.evaluation.baselines.inter_arrival import inter_arrival
@@ -17,7 +19,7 @@ from canids.evaluation.baselines.run import run_baselines
 from canids.evaluation.baselines.tail_probability import tail_probability
 from canids.frames.parquet import write_frames
 from canids.graphs.readings import LARGEST
-from canids.graphs.store import NODE_COLUMNS, save_store
+from canids.graphs.store import NODE_COLUMNS, concatenate, load_store, save_store
 from canids.graphs.windows import Cut
 
 NAMES = ("lightgbm", "tail_probability", "inter_arrival", "profile_rules", "isolation_forest")
@@ -157,7 +159,7 @@ def run(folder: Path, out: Path) -> tuple[dict, pl.DataFrame]:
     metrics = run_baselines(
         stores=[folder / f"{part}.safetensors" for part in ("train", "val", "test")],
         graphs=folder / "graphs.json",
-        frames=[folder / f"{capture}.parquet" for capture in "abcd"],
+        frames=sorted(folder.glob("*.parquet")),
         evaluation=config().evaluation,
         false_alarms=0.01,
         seed=1,
@@ -188,6 +190,23 @@ class TestRun:
         metrics, scores = run(tmp_path, tmp_path / "out")
         assert metrics["thresholds"] == result[0]["thresholds"]
         assert scores.select(NAMES).equals(result[1].select(NAMES))
+
+    def test_what_is_not_trained_knows_nothing_of_a_fleet(self, folder, result, tmp_path):
+        for part in ("test.safetensors", *(f"{c}.parquet" for c in "abcd")):
+            (tmp_path / part).hardlink_to(folder / part)
+        write_frames(tmp_path / "f.parquet", periodic(8000, seed=2), {"scenario": "fleet", "capture": "f"})
+        graphs = read_json(folder / "graphs.json")
+        graphs["captures"]["fleet/f"] = graphs["captures"]["train/a"]
+        write_json(tmp_path / "graphs.json", graphs)
+        for part, roles in (("train", ["train"] * 60), ("val", np.repeat(["select", "fuse", "calibrate"], 20))):
+            store, more = load_store(folder / f"{part}.safetensors"), traffic(60, seed=8, role=roles, capture=4)
+            unruly = replace(more, nodes=5 * more.nodes, captures=(*store.captures, "fleet/f"))
+            save_store(tmp_path / f"{part}.safetensors", concatenate([unruly, store]))
+        found = run(tmp_path, tmp_path / "out")[1].filter(pl.col("scenario") == "test")
+        expected = result[1].filter(pl.col("scenario") == "test")
+        untrained = [name for name in NAMES if name != "lightgbm"]
+        assert_frame_equal(found.select(untrained), expected.select(untrained))
+        assert not found["lightgbm"].equals(expected["lightgbm"])
 
     def test_the_same_seed_gives_the_same_bytes(self, folder, result, tmp_path):
         assert run(folder, tmp_path)[1].equals(result[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from canids.evaluation.facts import window_facts
 from canids.evaluation.thresholds import logit
 from canids.frames.frames import FLEET, SYNTHESISED
 from canids.frames.parquet import read_frames
-from canids.fusion.calibration import FEWEST, Calibration, limits, platt_slope, quiet_windows
+from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
 from canids.graphs.splits import ROLES, VALIDATION_ROLES
 from canids.graphs.store import READINGS, GraphStore, load_store
 from canids.graphs.windows import Cut
@@ -67,65 +67,48 @@ def run_baselines(
         if len(np.unique(label[chosen])) < 2:
             raise DatasetError(f"{graphs.parent}: the windows that {role} hold one class only; baselines need both")
     captures = _captures(facts)
-    quiet = quiet_windows(label, captures)
-    own = ~facts.select(_of_the_fleet()).to_series().to_numpy()
-    attack_free = windows.take(_own(train & quiet, own))
+    everything = np.ones(len(label), bool)
+    own = _own(facts, label, ~facts.select(_of_the_fleet()).to_series().to_numpy())
+    attack_free = windows.take(train & _quiet(own, label, captures))
     boosting = fit_boosting(windows.take(train), label[train], windows.take(select), label[select], seed)
     breaks = _rule_breaks(frames, summary, loaded)
-
-    def score(some: Extremes, chosen: np.ndarray) -> dict[str, np.ndarray]:
-        return {
-            "lightgbm": boosting_score(boosting, some),
-            "tail_probability": tail_probability(attack_free, some),
-            "inter_arrival": inter_arrival(some),
-            "profile_rules": breaks[chosen],
-            "isolation_forest": isolation(attack_free, some, seed),
-        }
-
-    raw = score(windows, np.arange(len(label)))
-    validating = np.isin(facts["role"].to_numpy(), [ROLES[role] for role in VALIDATION_ROLES])
-    calm = np.flatnonzero(validating)[quiet_windows(label[validating], captures[validating])]
-    calm_windows = windows.take(calm)
-    samples = [calm_windows, *(calm_windows.without(reading) for reading in READINGS)]
-    calm_raw = [score(some, calm) for some in samples]
-    own_calm = _own(np.ones(len(calm), bool), own[calm])
-    rests_on = {name: slice(None) if name in TRAINED else own_calm for name in raw}
-
-    def calm_scores(name: str) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        return [(each[name], some.read_by, captures[calm]) for each, some in zip(calm_raw, samples, strict=True)]
-
-    readings = windows.read_by
-    scores = facts.with_columns(
-        pl.Series(
-            name,
-            _log_odds(
-                raw[name],
-                readings,
-                Calibration(
-                    platt_slope(raw[name][select], label[select]),
-                    limits([[column[rests_on[name]] for column in each] for each in calm_scores(name)], false_alarms),
-                ),
-            ),
-        )
-        for name in raw
-    )
-    of_dataset = scores.filter(~_of_the_fleet())
-    calibrate = of_dataset.filter(pl.col("role") == "calibrate")
-    if calibrate["label"].n_unique() < 2:
-        of_dataset = scores
-    thresholds = {
-        name: limit
-        for some, names in ((scores, TRAINED), (of_dataset, [name for name in raw if name not in TRAINED]))
-        for name, limit in operating_points(some, names, evaluation.tolerance, graphs.parent).items()
+    detectors: dict[str, Callable[[Extremes, np.ndarray], np.ndarray]] = {
+        "lightgbm": lambda some, _: boosting_score(boosting, some),
+        "tail_probability": lambda some, _: tail_probability(attack_free, some),
+        "inter_arrival": lambda some, _: inter_arrival(some),
+        "profile_rules": lambda _, chosen: breaks[chosen],
+        "isolation_forest": lambda some, _: isolation(attack_free, some, seed),
     }
+    validating = np.isin(facts["role"].to_numpy(), [ROLES[role] for role in VALIDATION_ROLES])
+    scores, thresholds = facts, {}
+    for name, detector in detectors.items():
+        rows = everything if name in TRAINED else own
+        calm = np.flatnonzero(_quiet(validating & rows, label, captures))
+        calm_windows = windows.take(calm)
+        samples = [calm_windows, *(calm_windows.without(reading) for reading in READINGS)]
+        raw = detector(windows, np.arange(len(label)))
+        calibration = Calibration(
+            platt_slope(raw[select & rows], label[select & rows]),
+            limits([(detector(some, calm), some.read_by, captures[calm]) for some in samples], false_alarms),
+        )
+        scores = scores.with_columns(pl.Series(name, _log_odds(raw, windows.read_by, calibration)))
+        thresholds |= operating_points(scores.filter(rows), [name], evaluation.tolerance, graphs.parent)
     described = {"scale": SCALE, "seed": seed, "tolerance": evaluation.tolerance}
     save_boosting(out / "lightgbm.txt", boosting)
     return write_evaluation(out, described, scores, thresholds, summary)
 
 
-def _own(chosen: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(w,) bool, the chosen windows that are the dataset's own; all of them where too few are."""
-    return chosen & own if np.count_nonzero(chosen & own) >= FEWEST else chosen
+def _own(facts: pl.DataFrame, label: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(w,) bool, the dataset's own windows; all windows where its own are not enough to calibrate on."""
+    both = all(len(np.unique(label[own & (facts["role"] == role).to_numpy()])) == 2 for role in ("select", "calibrate"))
+    return own if both else np.ones(len(own), bool)
+
+
+def _quiet(rows: np.ndarray, label: np.ndarray, captures: np.ndarray) -> np.ndarray:
+    """(w,) bool, which of some windows ((w,) bool) are quiet, see ``quiet_windows``."""
+    quiet = np.zeros(len(rows), bool)
+    quiet[rows] = quiet_windows(label[rows], captures[rows])
+    return quiet
 
 
 def _of_the_fleet() -> pl.Expr:
