@@ -10,7 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from canids.artifacts import write_json
 from canids.fusion.environment import Windows, windows_of
-from canids.fusion.states import QUALITIES, QUANTITIES, FusionStates
+from canids.fusion.quantities import QUALITIES, QUANTITIES
+from canids.fusion.states import FusionStates
 from canids.graphs.batches import NODE_INPUTS_OF
 from canids.graphs.splits import ROLES
 from canids.graphs.store import EDGE_COLUMNS, GRAPH_COLUMNS, NODE_COLUMNS, READINGS, GraphStore, save_store

@@ -9,7 +9,9 @@ from model_makers import WIDTH, config, traffic
 from safetensors.numpy import save_file
 
 from canids.errors import ArtifactError, DatasetError
-from canids.fusion.states import LARGEST, QUANTITIES, FusionStates, fusion_states, load_states, save_states
+from canids.fusion.cascade_calibration import LARGEST, fit_calibration, load_calibration, save_calibration
+from canids.fusion.quantities import QUANTITIES
+from canids.fusion.states import FusionStates, fusion_states, load_states, save_states
 from canids.graphs.store import GRAPH_COLUMNS, GraphStore
 from canids.models.build import build_gat, build_vgae
 from canids.models.scoring import score_gat, score_vgae
@@ -28,7 +30,7 @@ BLIND = np.isin(np.arange(160), [5, 9, 123, 150])
 
 
 def states(train: GraphStore = TRAIN, val: GraphStore = VAL, test: GraphStore = TEST) -> FusionStates:
-    return fusion_states(VGAE, GAT, [train, val, test], 0.01)
+    return fusion_states(VGAE, GAT, [train, val, test], fit_calibration(VGAE, GAT, [train, val], 0.01))
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +157,19 @@ class TestOnDisk:
         save_file({"weight": np.ones(3)}, tmp_path / "states.safetensors")
         with pytest.raises(ArtifactError, match="not fusion states"):
             load_states(tmp_path / "states.safetensors")
+
+    def test_a_calibration_gives_the_same_states_once_it_was_written_and_read(self, made, tmp_path):
+        save_calibration(tmp_path / "calibration.safetensors", fit_calibration(VGAE, GAT, [TRAIN, VAL], 0.01))
+        loaded = fusion_states(VGAE, GAT, [TRAIN, VAL, TEST], load_calibration(tmp_path / "calibration.safetensors"))
+        assert all(np.array_equal(value, getattr(loaded, name)) for name, value in vars(made).items())
+
+    def test_a_calibration_that_is_none_is_refused(self, made, tmp_path):
+        save_states(tmp_path / "calibration.safetensors", made)
+        with pytest.raises(ArtifactError, match=r"calibration\.safetensors: not a calibration"):
+            load_calibration(tmp_path / "calibration.safetensors")
+
+    def test_a_calibration_of_other_quantities_is_refused(self, tmp_path, monkeypatch):
+        save_calibration(tmp_path / "calibration.safetensors", fit_calibration(VGAE, GAT, [TRAIN, VAL], 0.01))
+        monkeypatch.setattr("canids.fusion.cascade_calibration._NAMES", {"quantities": [], "readings": []})
+        with pytest.raises(ArtifactError, match="of other quantities"):
+            load_calibration(tmp_path / "calibration.safetensors")

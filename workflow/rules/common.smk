@@ -9,7 +9,7 @@ from canids.config import section
 from canids.sampling_strategies import needs_vgae
 from canids.errors import CanidsError
 from canids.frames.frames import ATTACK_FREE
-from canids.fusion.names import ALTERNATIVES_FILE
+from canids.fusion.names import ALTERNATIVES_FILE, CALIBRATION_FILE, STATES_FILE
 from canids.simulate.fleet import fleet_parts, fleet_tables
 from canids.variants import (
     ARTIFACTS,
@@ -73,7 +73,8 @@ LOGS = f"{RESULTS}/{{dataset}}/logs"
 BENCHMARKS = f"{RESULTS}/{{dataset}}/benchmarks"
 FITTING_STORES = [f"{GRAPHS}/train.safetensors", f"{GRAPHS}/val.safetensors"]
 FUSION = MODEL.replace("{model}", "fusion")
-STATES = f"{FUSION}/states.safetensors"
+STATES = f"{FUSION}/{STATES_FILE}"
+CALIBRATION = f"{FUSION}/{CALIBRATION_FILE}"
 ALTERNATIVES = f"{FUSION}/{ALTERNATIVES_FILE}"
 
 
@@ -182,10 +183,15 @@ def graph_rules():
     ]
 
 
+def tested_stores(wildcards):
+    """The test stores of a job's variant."""
+    scenarios = VARIANTS[wildcards.dataset].test_scenarios
+    return made_by("graphs", test_stores(scenarios))(wildcards)
+
+
 def all_stores(wildcards):
     """The fitting and the test stores of a job's variant."""
-    scenarios = VARIANTS[wildcards.dataset].test_scenarios
-    return made_by("graphs", [*FITTING_STORES, *test_stores(scenarios)])(wildcards)
+    return made_by("graphs", FITTING_STORES)(wildcards) + tested_stores(wildcards)
 
 
 def any_of(names):

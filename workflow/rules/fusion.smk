@@ -3,12 +3,14 @@
 
 rule fusion_states:
     input:
-        stores=all_stores,
+        fitting=made_by("graphs", FITTING_STORES),
+        tests=tested_stores,
         vgae=made_by("vgae-{scale}", state_dict("vgae")),
         gat=made_by("gat-{scale}", state_dict("gat")),
         trial=trial,
     output:
         states=STATES,
+        calibration=CALIBRATION,
     log:
         f"{LOGS}/seed-{{seed}}/fusion_states-{{scale}}.log",
     benchmark:

@@ -9,7 +9,8 @@ with stage(snakemake):
     write_fusion_states(
         vgae=Path(snakemake.input.vgae).parent,
         gat=Path(snakemake.input.gat).parent,
-        stores=[Path(path) for path in snakemake.input.stores],
+        fitting=[Path(path) for path in snakemake.input.fitting],
+        tests=[Path(path) for path in snakemake.input.tests],
         false_alarms=snakemake.params.false_alarms,
-        out=Path(snakemake.output.states),
+        out=Path(snakemake.output.states).parent,
     )

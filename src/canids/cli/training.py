@@ -119,11 +119,11 @@ def fusion_states(
     scale: ScaleOption = Scale.STUDENT,
     config_folder: ConfigFolder = CONFIG_FOLDER,
 ) -> None:
-    """Score every window with a scale's VGAE and GAT: what the fusion agent sees."""
+    """Calibrate a scale's VGAE and GAT, and score every window with them: what the fusion agent sees."""
     with clear_errors():
         from canids.training.modes import write_fusion_states
 
         config = load_config(config_folder, overrides or [])
         vgae, gat, fusion = (model_folder(config, seed, model, scale) for model in ("vgae", "gat", "fusion"))
-        false_alarms = config.calibration.false_alarms
-        write_fusion_states(vgae, gat, stores(config), false_alarms, fusion / "states.safetensors")
+        train, val, *tests = stores(config)
+        write_fusion_states(vgae, gat, [train, val], tests, config.calibration.false_alarms, fusion)

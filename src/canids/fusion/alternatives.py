@@ -16,7 +16,8 @@ from torch import nn
 from canids.fusion.agent import play
 from canids.fusion.bandit import learn_bandit
 from canids.fusion.environment import ALPHAS, STATE_SIZE, windows_of
-from canids.fusion.states import STATE_WIDTH, FusionStates
+from canids.fusion.quantities import STATE_WIDTH
+from canids.fusion.states import FusionStates
 
 MLP_ROUNDS = 200
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from canids.fusion.states import STATE_WIDTH, FusionStates
+from canids.fusion.quantities import STATE_WIDTH
+from canids.fusion.states import FusionStates
 
 ALPHAS = torch.linspace(0, 1, 21)
 STATE_SIZE = STATE_WIDTH + 2  # and the running evidence, and whether an alarm stands

@@ -14,8 +14,9 @@ from omegaconf import DictConfig
 from canids.errors import ArtifactError, DatasetError
 from canids.fusion.agent import DoubleDqn, play
 from canids.fusion.alternatives import fit_alternatives
+from canids.fusion.cascade_calibration import fit_calibration, save_calibration
 from canids.fusion.environment import ALPHAS, windows_of
-from canids.fusion.names import ALTERNATIVES_FILE
+from canids.fusion.names import ALTERNATIVES_FILE, CALIBRATION_FILE, STATES_FILE
 from canids.fusion.states import FusionStates, fusion_states, load_states, save_states
 from canids.graphs.store import load_store
 from canids.training.model_folder import load_gat, load_vgae, save_model
@@ -28,13 +29,25 @@ from canids.training.tracking import trackers
 logger = logging.getLogger(__name__)
 
 
-def write_fusion_states(vgae: Path, gat: Path, stores: Sequence[Path], false_alarms: float, out: Path) -> None:
-    """Run the models of two folders over all stores of a dataset and write the fusion states.
+def write_fusion_states(
+    vgae: Path, gat: Path, fitting: Sequence[Path], tests: Sequence[Path], false_alarms: float, out: Path
+) -> None:
+    """Calibrate the models of two folders, run them over all stores of a dataset, and write both results.
+
+    Args:
+        fitting: training and validation store. tests: test stores.
+        out: folder of ``calibration.safetensors`` and ``states.safetensors``.
 
     Raises:
         ArtifactError, CheckpointError: an input is missing or does not fit.
+        DatasetError: there are too few windows to calibrate on.
     """
-    save_states(out, fusion_states(load_vgae(vgae), load_gat(gat), [load_store(path) for path in stores], false_alarms))
+    models = load_vgae(vgae), load_gat(gat)
+    fitted_on = [load_store(path) for path in fitting]
+    calibration = fit_calibration(*models, fitted_on, false_alarms)
+    states = fusion_states(*models, [*fitted_on, *map(load_store, tests)], calibration)
+    save_calibration(out / CALIBRATION_FILE, calibration)
+    save_states(out / STATES_FILE, states)
 
 
 class CheckpointKeeper:

@@ -1,0 +1,141 @@
+"""What is fitted between trained models and their fusion: kept as a file, so that it holds on other data too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from canids.artifacts import read_names, write_tensors
+from canids.errors import ArtifactError, DatasetError
+from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
+from canids.fusion.quantities import QUALITIES, QUANTITIES, Scored, score_windows
+from canids.graphs.splits import ROLES, VALIDATION_ROLES
+from canids.graphs.store import READINGS, GraphStore
+from canids.models.gat import Gat
+from canids.models.scoring import score_gat, score_vgae
+from canids.models.vgae import Vgae
+
+LARGEST = 10.0
+MODELS = ("vgae", "gat")
+# What a file's numbers are of; one of other quantities or readings would be read wrongly.
+_NAMES = {"quantities": [*QUANTITIES, *QUALITIES], "readings": list(READINGS)}
+
+
+@dataclass(frozen=True)
+class CascadeCalibration:
+    """From the models' scores to probabilities, and from quantities to what the agent sees.
+
+    Attributes:
+        vgae, gat: from score to log-odds of an attack.
+        mean, std: (17,) float32, of ``QUANTITIES`` and ``QUALITIES`` on the training windows.
+    """
+
+    vgae: Calibration
+    gat: Calibration
+    mean: np.ndarray
+    std: np.ndarray
+
+    def probabilities(self, scored: Scored) -> dict[str, np.ndarray]:
+        """``vgae`` and ``gat`` → (w,) float32, probabilities of an attack; 0 where no profile speaks of the window."""
+        return _probabilities({"vgae": self.vgae, "gat": self.gat}, scored)
+
+    def standardised(self, quantities: np.ndarray) -> np.ndarray:
+        """(w, 17) float32, what lies far out clipped."""
+        return np.clip((quantities - self.mean) / (self.std + 1e-6), -LARGEST, LARGEST).astype(np.float32)
+
+
+def fit_calibration(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], false_alarms: float) -> CascadeCalibration:
+    """Fit the calibration of two models.
+
+    Quantities are standardised on the training windows. Probabilities are calibrated on validation windows: the slope
+    on those that select, even odds where a share ``false_alarms`` of the attack-free ones would alarm. These are read
+    as they are and with either reading withheld, so that windows of a vehicle that no one enrolled have even odds of
+    their own.
+
+    Args:
+        stores: training and validation windows of one dataset.
+
+    Raises:
+        DatasetError: the windows that select hold one class only, or too few are attack-free.
+    """
+    role, label, capture = (
+        np.concatenate([getattr(store, name).numpy() for store in stores]) for name in ("role", "label", "capture")
+    )
+    select = role == ROLES.index("select")
+    if len(np.unique(label[select])) < 2:
+        raise DatasetError("the windows that select hold one class only; probabilities cannot be calibrated")
+    scored = score_windows(vgae, gat, stores)
+    withheld = _quiet_validation(stores, role, label, capture)
+    scorers = {
+        "vgae": (scored.vgae, lambda store: score_vgae(vgae, store).score),
+        "gat": (scored.gat, lambda store: score_gat(gat, store).score),
+    }
+    fitted = {}
+    for name, (score, scorer) in scorers.items():
+        samples = [(scorer(store).numpy(), store.read_by.numpy(), store.capture.numpy()) for store in withheld]
+        try:
+            fitted[name] = Calibration(platt_slope(score[select], label[select]), limits(samples, false_alarms))
+        except ValueError as error:
+            raise DatasetError(f"{error}; more attack-free captures are needed") from None
+    train = scored.quantities(**_probabilities(fitted, scored))[role == ROLES.index("train")]
+    return CascadeCalibration(**fitted, mean=train.mean(axis=0), std=train.std(axis=0))
+
+
+def _probabilities(calibrations: dict[str, Calibration], scored: Scored) -> dict[str, np.ndarray]:
+    # A window that no profile speaks of (an unknown vehicle's warm-up) gives no evidence, and is never an alarm.
+    blind = scored.readings == 0
+    found = {name: each.probability(getattr(scored, name), scored.readings) for name, each in calibrations.items()}
+    return {name: np.where(blind, np.float32(0), p.astype(np.float32)) for name, p in found.items()}
+
+
+def _quiet_validation(
+    stores: Sequence[GraphStore], role: np.ndarray, label: np.ndarray, capture: np.ndarray
+) -> list[GraphStore]:
+    """The attack-free validation windows, as they are read and with either reading withheld."""
+    validating = np.isin(role, VALIDATION_ROLES)
+    quiet = np.zeros(len(validating), bool)
+    quiet[validating] = quiet_windows(label[validating], capture[validating])
+    first, chosen = 0, []
+    for store in stores:
+        mine = torch.from_numpy(np.flatnonzero(quiet[first : first + len(store)]))
+        first += len(store)
+        if len(mine):
+            part = store.select(mine)
+            chosen += [part, *(part.without(reading) for reading in READINGS)]
+    return chosen
+
+
+def save_calibration(path: Path, calibration: CascadeCalibration) -> None:
+    """Write a calibration as one safetensors file, atomically."""
+    arrays = {"mean": calibration.mean, "std": calibration.std}
+    for name in MODELS:
+        each = getattr(calibration, name)
+        arrays |= {f"{name}_slope": np.array(each.slope, np.float64), f"{name}_limit": each.limit.astype(np.float64)}
+    write_tensors(path, save_file, arrays, **_NAMES)
+
+
+def load_calibration(path: Path) -> CascadeCalibration:
+    """Read a calibration.
+
+    Raises:
+        ArtifactError: the file is missing or damaged, or of other quantities than today's.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            mean, std = file.get_tensor("mean"), file.get_tensor("std")
+            fitted = {
+                name: Calibration(float(file.get_tensor(f"{name}_slope")), file.get_tensor(f"{name}_limit"))
+                for name in MODELS
+            }
+        names = read_names(path)
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: not a calibration ({error}); run the fusion_states stage again") from None
+    if names != _NAMES:
+        raise ArtifactError(f"{path}: a calibration of other quantities; run the fusion_states stage again")
+    return CascadeCalibration(**fitted, mean=mean, std=std)
