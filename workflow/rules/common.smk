@@ -8,6 +8,7 @@ from canids import artifacts
 from canids.config import section
 from canids.sampling_strategies import needs_vgae
 from canids.errors import CanidsError
+from canids.evaluation.thresholds import POINTS_FILE
 from canids.frames.frames import ATTACK_FREE
 from canids.fusion.names import ALTERNATIVES_FILE, CALIBRATION_FILE, STATES_FILE
 from canids.simulate.fleet import fleet_parts, fleet_tables

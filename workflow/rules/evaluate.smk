@@ -10,6 +10,7 @@ rule evaluate_scale:
     output:
         metrics=f"{EVALUATION}/metrics.json",
         scores=f"{EVALUATION}/scores.parquet",
+        thresholds=f"{EVALUATION}/{POINTS_FILE}",
     log:
         f"{LOGS}/seed-{{seed}}/evaluate-{{scale}}.log",
     benchmark:

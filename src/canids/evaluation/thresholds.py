@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 
+from canids.artifacts import read_json, write_json
+
 SMALLEST = 1e-7
+POINTS_FILE = "thresholds.json"
+
+
+@dataclass(frozen=True)
+class OperatingPoints:
+    """Where detectors alarm.
+
+    Attributes:
+        limits: detector → log-odds above which a window alarms, if it is read as those are that the limit was set on.
+        read_by: how these are read (``GraphStore.read_by``); every other window alarms above even odds.
+    """
+
+    limits: dict[str, float]
+    read_by: int
+
+
+def write_points(folder: Path, points: OperatingPoints) -> None:
+    """Write operating points into the folder of an evaluation."""
+    write_json(folder / POINTS_FILE, {"thresholds": points.limits, "read_by": points.read_by})
+
+
+def read_points(folder: Path) -> OperatingPoints:
+    """The operating points of an evaluation's folder. Raises: ArtifactError."""
+    content = read_json(folder / POINTS_FILE)
+    return OperatingPoints(content["thresholds"], content["read_by"])
 
 
 def logit(probability: np.ndarray) -> np.ndarray:

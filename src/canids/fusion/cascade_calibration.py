@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from canids.artifacts import read_names, write_tensors
 from canids.errors import ArtifactError, DatasetError
 from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
-from canids.fusion.quantities import QUALITIES, QUANTITIES, Scored, score_windows
+from canids.fusion.quantities import QUALITIES, QUANTITIES, Scored, score_stores
 from canids.graphs.splits import ROLES, VALIDATION_ROLES
 from canids.graphs.store import READINGS, GraphStore
 from canids.models.gat import Gat
@@ -70,7 +70,7 @@ def fit_calibration(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], false_al
     select = role == ROLES.index("select")
     if len(np.unique(label[select])) < 2:
         raise DatasetError("the windows that select hold one class only; probabilities cannot be calibrated")
-    scored = score_windows(vgae, gat, stores)
+    scored = score_stores(vgae, gat, stores)
     withheld = _quiet_validation(stores, role, label, capture)
     scorers = {
         "vgae": (scored.vgae, lambda store: score_vgae(vgae, store).score),

@@ -60,7 +60,7 @@ class Scored:
         )
 
 
-def score_windows(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> Scored:
+def score_stores(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> Scored:
     """Run both models over the windows of some stores, in their order."""
     by_vgae = [score_vgae(vgae, store) for store in stores]
     by_gat = [score_gat(gat, store) for store in stores]

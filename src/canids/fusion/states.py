@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from canids.artifacts import read_names, write_tensors
 from canids.errors import ArtifactError
 from canids.fusion.cascade_calibration import CascadeCalibration
-from canids.fusion.quantities import score_windows
+from canids.fusion.quantities import score_stores
 from canids.graphs.splits import ROLES
 from canids.graphs.store import GraphStore
 from canids.models.gat import Gat
@@ -66,7 +66,7 @@ _ARRAYS = tuple(each.name for each in fields(FusionStates) if each.name not in _
 
 def fusion_states(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], calibration: CascadeCalibration) -> FusionStates:
     """Run both models over some stores of one dataset; nothing is fitted here."""
-    scored = score_windows(vgae, gat, stores)
+    scored = score_stores(vgae, gat, stores)
     probability = calibration.probabilities(scored)
     columns = {
         name: np.concatenate([getattr(store, name).numpy() for store in stores])
