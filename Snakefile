@@ -4,6 +4,7 @@
 #   snakemake --profile profiles/workstation --config dataset=hcrl_sa         another dataset
 #   snakemake ... --config set="models.gat.dropout=0.1 fusion.gamma=0.8"      any other setting
 #
+#   snakemake ... --config "evaluate_on=[hcrl_sa]"                           the trained models on another dataset too
 #   snakemake ... sweep --config experiment=sampling                        an experiment of config/experiments
 #
 # Targets: all (default), train, evaluate, report, sweep, ablation, search.
@@ -24,6 +25,7 @@ wildcard_constraints:
     number=r"\d+",
     fleet=any_of(FLEETS),
     part=r"\d+",
+    other=any_of(SETTINGS.tested),
 
 
 include: "workflow/rules/ingest.smk"
@@ -35,6 +37,7 @@ include: "workflow/rules/vgae.smk"
 include: "workflow/rules/gat.smk"
 include: "workflow/rules/fusion.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/evaluate_on.smk"
 include: "workflow/rules/baselines.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/summary.smk"
@@ -64,6 +67,7 @@ rule all:
         frames_of_all_captures(),
         trained_models(),
         evaluations(),
+        evaluations_on_others(),
         baselines(),
         SUMMARY,
         REPORT,
@@ -83,6 +87,7 @@ rule evaluate:
     input:
         frames_of_all_captures(),
         evaluations(),
+        evaluations_on_others(),
         baselines(),
         SUMMARY,
     message:

@@ -20,7 +20,7 @@ from canids.schema import setting
 from canids.search_space import Search, check_search
 
 # These say where data and results lie and what is run; variants that differ in them would overwrite one another.
-FIXED = ("dataset", "dataset.name", "data_root", "results", "seeds", "experiment", "simulate")
+FIXED = ("dataset", "dataset.name", "data_root", "results", "seeds", "experiment", "evaluate_on", "simulate")
 NAME = r"[A-Za-z0-9_-]+"
 
 

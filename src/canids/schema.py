@@ -325,6 +325,7 @@ class Config:
     data_root: str = setting("data", "folder that holds the datasets")
     results: str = setting("results", "folder that receives every artifact")
     seeds: list[int] = setting(lambda: [1], "training seeds")
+    evaluate_on: list[str] = setting(list, "other datasets that the trained models are evaluated on as well")
     experiment: str | None = setting(None, "experiment that the target sweep makes, a file of config/experiments")
     strict: bool = setting(False, "stop at a line that cannot be read instead of counting it")
     training_data: str = setting(

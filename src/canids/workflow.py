@@ -26,6 +26,7 @@ from canids.errors import CanidsError, ConfigError
 from canids.experiments import load_experiment, variants_of
 from canids.gpus import gpus_present, own_gpus
 from canids.job_record import write_record
+from canids.other_datasets import asked_for, other_datasets
 from canids.progress import log_to_console
 from canids.provenance import code_digest
 from canids.search_space import plain_search, trial_folders, undecided
@@ -49,6 +50,7 @@ STAGES = {
     "fusion_states": "canids.training.modes.fusion",
     "train_fusion": "canids.training.modes.fusion",
     "evaluate": "canids.evaluation.evaluate",
+    "evaluate_on": "canids.evaluation.transfer",
     "baselines": "canids.evaluation.baselines.run",
     "explain": "canids.evaluation.explain",
     "summary": "canids.evaluation.summary",
@@ -63,9 +65,10 @@ class Settings:
     """The resolved configuration, what was overridden, the digest of each stage's code, and what is to be swept.
 
     Attributes:
-        variants: folder beneath the results folder → configuration: of the configured dataset, of each other dataset of
-            the experiment, then of its variants.
+        variants: folder beneath the results folder → configuration: of the configured dataset, of those that its models
+            are evaluated on, of each other dataset of the experiment, then of its variants.
         experiment: the experiment with its ``name``; empty where there is none.
+        tested: dataset that is evaluated on → the variant that holds its test stores.
     """
 
     config: DictConfig
@@ -73,6 +76,7 @@ class Settings:
     code: dict[str, str]
     variants: dict[str, DictConfig]
     experiment: dict[str, Any]
+    tested: dict[str, str]
 
 
 def settings_of(given: dict[str, Any], config_folder: Path, starts: bool, targets: Sequence[str] = ()) -> Settings:
@@ -85,7 +89,8 @@ def settings_of(given: dict[str, Any], config_folder: Path, starts: bool, target
         given: what ``--config`` gave: top-level settings, and ``set="key.path=value …"``.
         config_folder: holds ``config.yaml``, ``datasets/`` and ``models/``.
         starts: whether this is the process that starts the workflow, and not one of its jobs.
-        targets: what the workflow is asked for, as far as that is known; ``ablation`` names its experiment.
+        targets: what the workflow is asked for, as far as that is known; ``ablation`` names its experiment, and the
+            path of an evaluation on another dataset that dataset.
 
     Raises:
         ConfigError: a setting is unknown, mistyped or out of range.
@@ -98,12 +103,14 @@ def settings_of(given: dict[str, Any], config_folder: Path, starts: bool, target
     name = experiment_name(config, config_folder, targets)
     experiment, variants = _swept(config, config_folder, name, overrides) if name else ({}, {})
     _check_target(experiment, targets)
+    others = other_datasets(config_folder, config, overrides, [*config.evaluate_on, *asked_for(targets)])
     frozen = {
         "config": OmegaConf.to_container(config),
         "overrides": overrides,
         "code": {stage: code_digest(module) for stage, module in STAGES.items()},
-        "variants": {folder: OmegaConf.to_container(each) for folder, each in variants.items()},
+        "variants": {folder: OmegaConf.to_container(each) for folder, each in {**others.variants, **variants}.items()},
         "experiment": experiment,
+        "tested": others.folders,
     }
     digest = hashlib.sha256(json.dumps(frozen, sort_keys=True).encode()).hexdigest()[:16]
     path = Path(f".snakemake/canids/settings-{digest}.json").absolute()
@@ -115,9 +122,8 @@ def settings_of(given: dict[str, Any], config_folder: Path, starts: bool, target
 def _thawed(frozen: dict[str, Any]) -> Settings:
     config = OmegaConf.create(frozen["config"])
     variants = {folder: OmegaConf.create(each) for folder, each in frozen["variants"].items()}
-    return Settings(
-        config, frozen["overrides"], frozen["code"], {config.dataset.name: config, **variants}, frozen["experiment"]
-    )
+    variants = {config.dataset.name: config, **variants}
+    return Settings(config, frozen["overrides"], frozen["code"], variants, frozen["experiment"], frozen["tested"])
 
 
 def experiment_name(config: DictConfig, config_folder: Path, targets: Sequence[str]) -> str | None:

@@ -64,6 +64,7 @@ PROFILES = artifact(artifacts.PROFILES)
 MODEL = artifact(artifacts.MODEL)
 BATCH_SIZE = artifact(artifacts.BATCH_SIZE)
 EVALUATION = artifact(artifacts.EVALUATION)
+EVALUATION_ON = artifact(artifacts.EVALUATION_ON)
 BASELINES = artifact(artifacts.BASELINES)
 EXPLANATIONS = artifact(artifacts.EXPLANATIONS)
 SUMMARY = artifact(artifacts.SUMMARY, dataset=DATASET)
@@ -184,15 +185,17 @@ def graph_rules():
     ]
 
 
-def tested_stores(wildcards):
-    """The test stores of a job's variant."""
-    scenarios = VARIANTS[wildcards.dataset].test_scenarios
-    return made_by("graphs", test_stores(scenarios))(wildcards)
+def tested_stores(variant):
+    """The test stores of a variant."""
+    scenarios = VARIANTS[variant].test_scenarios
+    return [placed(variant, "graphs", each) for each in test_stores(scenarios)]
 
 
 def all_stores(wildcards):
     """The fitting and the test stores of a job's variant."""
-    return made_by("graphs", FITTING_STORES)(wildcards) + tested_stores(wildcards)
+    return made_by("graphs", FITTING_STORES)(wildcards) + tested_stores(
+        wildcards.dataset
+    )
 
 
 def any_of(names):
@@ -256,6 +259,13 @@ def per_capture(pattern, variant):
         )
         for c in VARIANTS[variant].captures.values()
     ]
+
+
+def fingerprints_of(variant):
+    """Capture → where its fingerprint lies."""
+    return dict(
+        zip(VARIANTS[variant].captures, per_capture(FINGERPRINT, variant), strict=True)
+    )
 
 
 def per_seed_and_scale(pattern):
@@ -323,6 +333,19 @@ def trained_models():
 
 def evaluations():
     return per_seed_and_scale(f"{EVALUATION}/metrics.json")
+
+
+def evaluations_on_others():
+    return [
+        path.replace("{other}", other)
+        for other in CONFIG.evaluate_on
+        for path in per_seed_and_scale(f"{EVALUATION_ON}/metrics.json")
+    ]
+
+
+def of_tested(find):
+    """Input: of the variant that holds the test stores of a job's other dataset, what a function finds of it."""
+    return lambda wildcards: find(SETTINGS.tested[wildcards.other])
 
 
 def baselines():

@@ -4,7 +4,7 @@
 rule fusion_states:
     input:
         fitting=made_by("graphs", FITTING_STORES),
-        tests=tested_stores,
+        tests=lambda w: tested_stores(w.dataset),
         vgae=made_by("vgae-{scale}", state_dict("vgae")),
         gat=made_by("gat-{scale}", state_dict("gat")),
         trial=trial,

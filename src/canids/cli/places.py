@@ -73,6 +73,18 @@ def stores(config: DictConfig) -> list[Path]:
     return [path_of(config, artifacts.GRAPHS) / f"{part}.safetensors" for part in parts]
 
 
+def fingerprints(config: DictConfig, dataset: str) -> dict[str, Path]:
+    """Capture → where its fingerprint lies, in a folder beneath the results folder."""
+    return {
+        capture.key: Path(
+            artifacts.FINGERPRINT.format(
+                results=config.results, dataset=dataset, scenario=capture.scenario, capture=capture.name
+            )
+        )
+        for capture in captures_of(config)
+    }
+
+
 def evaluations(config: DictConfig) -> list[Path]:
     """The evaluation folders of every seed: of both scales, and of the baselines."""
     folders = [

@@ -12,6 +12,7 @@ from canids import artifacts
 from canids.catalogue import captures_of
 from canids.cli.app import CONFIG_FOLDER, ConfigFolder, Overrides, Scale, ScaleOption, Seed, app, clear_errors
 from canids.cli.places import evaluations, frame_tables, model_folder, path_of, recorded_tables, stores
+from canids.cli.transfer import evaluate_on_other
 from canids.config import load_config
 
 
@@ -26,6 +27,9 @@ def evaluate(
     overrides: Overrides = None,
     seed: Seed = 1,
     scale: ScaleOption = Scale.STUDENT,
+    on: Annotated[
+        str | None, typer.Option(metavar="DATASET", help="another dataset to test on, once its graphs are made")
+    ] = None,
     config_folder: ConfigFolder = CONFIG_FOLDER,
 ) -> None:
     """Evaluate a scale's models on every test scenario, thresholds from validation."""
@@ -33,6 +37,9 @@ def evaluate(
         from canids.evaluation.evaluate import evaluate as evaluate_scale
 
         config = load_config(config_folder, overrides or [])
+        if on is not None:
+            typer.echo(evaluate_on_other(config_folder, config, overrides or [], seed, scale, on))
+            return
         fusion = model_folder(config, seed, "fusion", scale)
         graphs = path_of(config, artifacts.GRAPHS) / "graphs.json"
         out = path_of(config, artifacts.EVALUATION, seed=seed, scale=scale)
