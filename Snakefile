@@ -7,7 +7,7 @@
 #   snakemake ... --config "evaluate_on=[hcrl_sa]"                           the trained models on another dataset too
 #   snakemake ... sweep --config experiment=sampling                        an experiment of config/experiments
 #
-# Targets: all (default), train, evaluate, report, sweep, ablation, search.
+# Targets: all (default), train, evaluate, report, sweep, ablation, search, pretrained.
 
 
 include: "workflow/rules/common.smk"
@@ -38,6 +38,7 @@ include: "workflow/rules/gat.smk"
 include: "workflow/rules/fusion.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/evaluate_on.smk"
+include: "workflow/rules/pretrained.smk"
 include: "workflow/rules/baselines.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/summary.smk"

@@ -35,6 +35,11 @@ def asked_for(targets: Sequence[str]) -> list[str]:
     return [name for target in targets for name in ASKED.findall(target)]
 
 
+def overrides_of_run(overrides: Sequence[str]) -> list[str]:
+    """The overrides that are not of the configured dataset itself."""
+    return [word for word in overrides if not word.startswith(("dataset=", "dataset."))]
+
+
 def other_datasets(
     config_folder: Path, config: DictConfig, overrides: Sequence[str], others: Sequence[str]
 ) -> OtherDatasets:
@@ -51,7 +56,7 @@ def other_datasets(
         ConfigError: there is no such dataset.
     """
     found = OtherDatasets({}, {})
-    kept = [word for word in overrides if not word.startswith(("dataset=", "dataset."))]
+    kept = overrides_of_run(overrides)
     for name in dict.fromkeys(others):
         if name == config.dataset.name:
             found.folders[name] = name

@@ -26,15 +26,18 @@ from canids.errors import CanidsError, ConfigError
 from canids.experiments import load_experiment, variants_of
 from canids.gpus import gpus_present, own_gpus
 from canids.job_record import write_record
-from canids.other_datasets import asked_for, other_datasets
+from canids.other_datasets import asked_for, other_datasets, overrides_of_run
 from canids.progress import log_to_console
 from canids.provenance import code_digest
 from canids.search_space import plain_search, trial_folders, undecided
+from canids.shipped import PRETRAINED
 from canids.variants import Variant, places
 
 SETTINGS_VARIABLE = "CANIDS_SETTINGS"
 OVERRIDES_VARIABLE = "CANIDS_OVERRIDES"
 FINISHED = "finished"  # the last line of a stage's log, unless it failed or was killed
+# What the shipped cascade is trained on; the vehicles that it is evaluated on are simulated too.
+FLEET_ALONE = ("dataset=demo", "training_data=fleet")
 ABLATION = "ablation"  # an experiment that is a target by its name
 STAGES = {
     "simulate": "canids.simulate.demo",
@@ -51,6 +54,7 @@ STAGES = {
     "train_fusion": "canids.training.modes.fusion",
     "evaluate": "canids.evaluation.evaluate",
     "evaluate_on": "canids.evaluation.transfer",
+    "pretrained": "canids.evaluation.pretrained",
     "baselines": "canids.evaluation.baselines.run",
     "explain": "canids.evaluation.explain",
     "summary": "canids.evaluation.summary",
@@ -90,7 +94,7 @@ def settings_of(given: dict[str, Any], config_folder: Path, starts: bool, target
         config_folder: holds ``config.yaml``, ``datasets/`` and ``models/``.
         starts: whether this is the process that starts the workflow, and not one of its jobs.
         targets: what the workflow is asked for, as far as that is known; ``ablation`` names its experiment, and the
-            path of an evaluation on another dataset that dataset.
+            path of an evaluation on another dataset that dataset; for ``pretrained`` there is a variant of that name.
 
     Raises:
         ConfigError: a setting is unknown, mistyped or out of range.
@@ -103,6 +107,8 @@ def settings_of(given: dict[str, Any], config_folder: Path, starts: bool, target
     name = experiment_name(config, config_folder, targets)
     experiment, variants = _swept(config, config_folder, name, overrides) if name else ({}, {})
     _check_target(experiment, targets)
+    if PRETRAINED in targets:
+        variants[PRETRAINED] = load_config(config_folder, [*overrides_of_run(overrides), *FLEET_ALONE])
     others = other_datasets(config_folder, config, overrides, [*config.evaluate_on, *asked_for(targets)])
     frozen = {
         "config": OmegaConf.to_container(config),

@@ -12,6 +12,7 @@ from canids.artifacts import read_json, write_json
 from canids.config import load_config
 from canids.errors import ArtifactError, ConfigError, DatasetError
 from canids.evaluation.evaluate import evaluate
+from canids.evaluation.pretrained import evaluate_pretrained, ship
 from canids.evaluation.transfer import Side, evaluate_transfer
 from canids.frames.fingerprint import EVERY, Fingerprint, write_fingerprint
 from canids.fusion.alternatives import Alternatives
@@ -21,6 +22,7 @@ from canids.graphs.store import save_store
 from canids.models.build import build_gat, build_vgae
 from canids.models.q_network import QNetwork
 from canids.other_datasets import asked_for, other_datasets
+from canids.shipped import PARTS
 from canids.training.model_folder import save_model
 from canids.training.model_manager import ModelManager
 from canids.training.modes import write_fusion_states
@@ -168,3 +170,37 @@ class TestWhatIsTested:
     def test_an_unknown_dataset_is_refused(self):
         with pytest.raises(ConfigError, match="unknown dataset 'nonsense'"):
             other_datasets(CONFIG, load_config(CONFIG), [], ["nonsense"])
+
+
+def shipped(trained: Path, out: Path) -> Path:
+    """The trained cascade, put where it would be shipped."""
+    ship({part: trained / f"{part}-student" for part in PARTS}, trained / "graphs.json", {"seed": 4}, out)
+    return out
+
+
+class TestShippedCascade:
+    def test_it_scores_as_where_it_was_trained(self, trained, tmp_path):
+        stores, graphs = [trained / "test.safetensors"], trained / "graphs.json"
+        metrics = evaluate_pretrained(stores, graphs, "any", tmp_path / "out", shipped(trained, tmp_path / "shipped"))
+        assert (metrics["trained_on"], metrics["tested_on"]) == ("pretrained", "any")
+        assert metrics["table"] == read_json(trained / "evaluation-student" / "metrics.json")["table"]
+
+    def test_it_needs_graphs_that_were_made_as_those_it_was_trained_on(self, trained, tmp_path):
+        other = write_side(tmp_path, "other", {}, warmup=50)
+        with pytest.raises(DatasetError, match=r"made with graph\.warmup=50"):
+            evaluate_pretrained([], other.graphs, "any", tmp_path / "out", shipped(trained, tmp_path / "shipped"))
+
+    def test_where_nothing_is_shipped_it_says_how_to_make_it(self, trained, tmp_path):
+        with pytest.raises(ArtifactError, match="make them with snakemake pretrained"):
+            evaluate_pretrained([], trained / "graphs.json", "any", tmp_path / "out", tmp_path / "shipped")
+
+    def test_one_that_is_too_large_is_not_shipped(self, trained, tmp_path, monkeypatch):
+        monkeypatch.setattr("canids.evaluation.pretrained.LARGEST_BYTES", 1000)
+        with pytest.raises(ArtifactError, match="allowed: at most 1000"):
+            shipped(trained, tmp_path / "shipped")
+        assert not (tmp_path / "shipped").exists()
+
+    def test_a_part_that_is_missing_is_named(self, trained, tmp_path):
+        folders = {part: trained / f"{part}-student" for part in PARTS} | {"gat": tmp_path}
+        with pytest.raises(ArtifactError, match=r"model\.safetensors: there is no such file"):
+            ship(folders, trained / "graphs.json", {}, tmp_path / "shipped")

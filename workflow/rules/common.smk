@@ -11,6 +11,7 @@ from canids.errors import CanidsError
 from canids.evaluation.thresholds import POINTS_FILE
 from canids.frames.frames import ATTACK_FREE
 from canids.fusion.names import ALTERNATIVES_FILE, CALIBRATION_FILE, STATES_FILE
+from canids.shipped import FILES, PARTS, PRETRAINED, RECORD, SCALE
 from canids.simulate.fleet import fleet_parts, fleet_tables
 from canids.variants import (
     ARTIFACTS,
@@ -78,6 +79,9 @@ FUSION = MODEL.replace("{model}", "fusion")
 STATES = f"{FUSION}/{STATES_FILE}"
 CALIBRATION = f"{FUSION}/{CALIBRATION_FILE}"
 ALTERNATIVES = f"{FUSION}/{ALTERNATIVES_FILE}"
+
+
+PACKAGE_DATA = Path(workflow.basedir) / "src" / "canids" / PRETRAINED
 
 
 def placed(variant, name, pattern):
@@ -341,6 +345,18 @@ def evaluations_on_others():
         for other in CONFIG.evaluate_on
         for path in per_seed_and_scale(f"{EVALUATION_ON}/metrics.json")
     ]
+
+
+def trained_parts():
+    """Part → the files of the cascade that ships, where the variant that is trained for it has them."""
+    files = {part: [] for part in PARTS}
+    for part, name in FILES:
+        pattern = EVALUATION if part == "evaluation" else MODEL
+        made = "states" if name == CALIBRATION_FILE else part
+        folder = placed(PRETRAINED, f"{made}-{SCALE}", pattern)
+        where = {"model": part, "scale": SCALE, "seed": SEEDS[0]}
+        files[part].append(artifact(f"{folder}/{name}", **where))
+    return files
 
 
 def of_tested(find):

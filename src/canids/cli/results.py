@@ -12,7 +12,7 @@ from canids import artifacts
 from canids.catalogue import captures_of
 from canids.cli.app import CONFIG_FOLDER, ConfigFolder, Overrides, Scale, ScaleOption, Seed, app, clear_errors
 from canids.cli.places import evaluations, frame_tables, model_folder, path_of, recorded_tables, stores
-from canids.cli.transfer import evaluate_on_other
+from canids.cli.transfer import evaluate_on_other, evaluate_shipped
 from canids.config import load_config
 
 
@@ -20,6 +20,11 @@ class Form(StrEnum):
     TERMINAL = "terminal"
     MD = "md"
     LATEX = "latex"
+
+
+class Models(StrEnum):
+    TRAINED = "trained"
+    PRETRAINED = "pretrained"
 
 
 @app.command()
@@ -30,6 +35,9 @@ def evaluate(
     on: Annotated[
         str | None, typer.Option(metavar="DATASET", help="another dataset to test on, once its graphs are made")
     ] = None,
+    model: Annotated[
+        Models, typer.Option(help="the dataset's own models, or those that ship with canids, trained on no dataset")
+    ] = Models.TRAINED,
     config_folder: ConfigFolder = CONFIG_FOLDER,
 ) -> None:
     """Evaluate a scale's models on every test scenario, thresholds from validation."""
@@ -37,6 +45,9 @@ def evaluate(
         from canids.evaluation.evaluate import evaluate as evaluate_scale
 
         config = load_config(config_folder, overrides or [])
+        if model == Models.PRETRAINED:
+            typer.echo(evaluate_shipped(config, on))
+            return
         if on is not None:
             typer.echo(evaluate_on_other(config_folder, config, overrides or [], seed, scale, on))
             return

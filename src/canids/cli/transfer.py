@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from canids import artifacts
 from canids.cli.app import Scale
 from canids.cli.places import fingerprints, path_of, stores
+from canids.errors import CanidsError
 from canids.other_datasets import other_datasets
 from canids.variants import Variant, places
 
@@ -43,4 +44,20 @@ def evaluate_on_other(
         stores=[tests.graphs.parent / path.name for path in stores(theirs)[2:]],
         out=out,
     )
+    return out
+
+
+def evaluate_shipped(config: DictConfig, on: str | None) -> Path:
+    """Evaluate the cascade that ships with canids on the configured dataset; the folder that was written.
+
+    Raises:
+        CanidsError: another dataset is named too.
+    """
+    from canids.evaluation.pretrained import evaluate_pretrained
+
+    if on is not None:
+        raise CanidsError(f"--on: given {on}, and --model pretrained evaluates on the dataset itself; use dataset={on}")
+    out = path_of(config, artifacts.EVALUATION_PRETRAINED)
+    graphs = path_of(config, artifacts.GRAPHS) / "graphs.json"
+    evaluate_pretrained(stores(config)[2:], graphs, config.dataset.name, out)
     return out
