@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numba import njit
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -126,25 +127,38 @@ def read_fingerprint(path: Path) -> Fingerprint:
 
 def _sequence_hashes(frames: Frames) -> np.ndarray:
     """(n - SEQUENCE + 1,) uint64: a hash of each run of frames. A polynomial of the frames' hashes, mixed once more."""
-    word = frames.arbitration_id.astype(np.uint64)
-    word |= frames.is_extended.astype(np.uint64) << np.uint64(32) | frames.dlc.astype(np.uint64) << np.uint64(33)
     payload = frames.payload if frames.payload_fd is None else frames.payload_fd
-    for column in np.ascontiguousarray(payload).view(np.uint64).T:
-        word = _mix(_mix(word) ^ column)
-    count = len(word) - SEQUENCE + 1
-    total = word[:count].copy()
-    for k in range(1, SEQUENCE):
-        total *= ODD
-        total += word[k : k + count]
-    return _mix(total)
+    words = np.ascontiguousarray(payload).view(np.uint64)
+    return _hash_sequences(frames.arbitration_id, frames.is_extended, frames.dlc, words)
 
 
-def _mix(word: np.ndarray) -> np.ndarray:
+@njit(cache=True, nogil=True)
+def _hash_sequences(arbitration_id, is_extended, dlc, payload):
+    hashes = np.empty(len(dlc), np.uint64)
+    out = np.empty(len(dlc) - SEQUENCE + 1, np.uint64)
+    gone = np.uint64(1)  # the factor of a frame that leaves the run
+    for _ in range(SEQUENCE):
+        gone *= ODD
+    total = np.uint64(0)
+    for i in range(len(dlc)):
+        word = np.uint64(arbitration_id[i]) | np.uint64(is_extended[i] | dlc[i] << 1) << np.uint64(32)
+        for column in payload[i]:
+            word = _mix(_mix(word) ^ column)
+        hashes[i] = word
+        total = total * ODD + word
+        if i >= SEQUENCE:
+            total -= hashes[i - SEQUENCE] * gone
+        if i >= SEQUENCE - 1:
+            out[i - SEQUENCE + 1] = _mix(total)
+    return out
+
+
+@njit(cache=True)
+def _mix(word):
     """A bijection of 64-bit words in which each bit depends on all (Steele et al., SplitMix, OOPSLA 2014)."""
     word = word + ODD
     word ^= word >> np.uint64(30)
     word *= np.uint64(0xBF58476D1CE4E5B9)
     word ^= word >> np.uint64(27)
     word *= np.uint64(0x94D049BB133111EB)
-    word ^= word >> np.uint64(31)
-    return word
+    return word ^ (word >> np.uint64(31))
