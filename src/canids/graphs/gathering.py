@@ -8,7 +8,7 @@ from numba import njit
 HALF_TO_SINGLE = np.float32(2.0**112)  # the two formats' exponents count from 15 and from 127
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def gather_rows(
     windows, node_start, edge_start, nodes, node_frames, graph_features, edges, edge_features, edge_frames, logarithms,
     x, edge_index, edge_attr, batch, batch_start,

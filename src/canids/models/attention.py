@@ -64,7 +64,7 @@ def _arrays(*tensors: torch.Tensor) -> list[np.ndarray]:
 # Indices are unsigned: numba would have to look for negative ones, and could not vectorise.
 
 
-@njit(cache=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST)
 def _attend(rows, edge_scores, source, target, out, weight, slope):
     """Adds each node's weighted messages to ``out``; leaves the edges' weights, and the slopes at their scores."""
     nodes, edges, one, two = len(rows), np.uint64(len(source)), np.uint64(1), np.uint64(2)

@@ -34,7 +34,7 @@ class _MeanAndMax(torch.autograd.Function):
         return of_nodes, None
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _pool(nodes, start, out):
     width = np.uint64(nodes.shape[1])
     for g in range(len(start) - 1):

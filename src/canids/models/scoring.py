@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import nn
 from torch_geometric.utils import scatter
 
 from canids.graphs.batches import GraphBatch, budget_batches
-from canids.graphs.placement import PlacedStore
+from canids.graphs.placement import PlacedStore, Planned
 from canids.graphs.store import GraphStore
 from canids.models.gat import Gat
 from canids.models.vgae import Vgae, VgaeOutput, anomaly_score, window_errors
+
+T, R = TypeVar("T"), TypeVar("R")
 
 SCORING_BUDGET = 16_384  # nodes in a batch; scores do not depend on it
 
@@ -68,18 +72,36 @@ def score_gat(model: Gat, store: GraphStore) -> GatScores:
     return GatScores(*over_store(model, store, view))
 
 
-@torch.no_grad()
 def over_store(
     model: nn.Module, store: GraphStore, view: Callable[[GraphBatch], tuple[torch.Tensor, ...]]
 ) -> tuple[torch.Tensor, ...]:
-    """A function of each batch over all of a store, in evaluation mode, its parts concatenated on the CPU."""
+    """A function of each batch over all of a store, in evaluation mode, its parts concatenated on the CPU.
+
+    On a CPU several batches are seen at once, each by one thread, which leaves no thread waiting for another.
+    """
     was_training = model.training
     model.eval()
     placed = PlacedStore(store, next(model.parameters()).device)
     batches = placed.plan(budget_batches(store, torch.arange(len(store)), SCORING_BUDGET))
-    parts = [view(placed.gather(planned)) for planned in batches]
+
+    @torch.no_grad()  # which holds for the thread that runs it
+    def seen(planned: Planned) -> tuple[torch.Tensor, ...]:
+        return view(placed.gather(planned))
+
+    on_cpu = placed.device.type == "cpu"
+    parts = _in_threads(seen, batches) if on_cpu else [seen(planned) for planned in batches]
     model.train(was_training)
     return tuple(torch.cat(part).cpu() for part in zip(*parts, strict=True))
+
+
+def _in_threads(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """What is made of each item, in order, in as many threads as torch has, whose operations have one each."""
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(work, items))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _latent_statistics(output: VgaeOutput, graphs: GraphBatch) -> torch.Tensor:
