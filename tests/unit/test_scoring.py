@@ -69,6 +69,19 @@ class TestBoth:
         scores_of(name, model)
         assert model.training is training
 
+    def test_scores_do_not_depend_on_how_many_threads_see_the_batches(self, monkeypatch, name):
+        monkeypatch.setattr(scoring, "SCORING_BUDGET", 13)
+        model, before = model_of(name), torch.get_num_threads()
+        found = []
+        try:
+            for threads in (1, 3):
+                torch.set_num_threads(threads)
+                found.append(scores_of(name, model))
+                assert torch.get_num_threads() == threads  # and torch is left as it was
+        finally:
+            torch.set_num_threads(before)
+        assert all(map(torch.equal, *found))
+
     def test_scores_need_no_gradient(self, name):
         assert not any(each.requires_grad for each in scores_of(name, model_of(name)))
 
