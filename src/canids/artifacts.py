@@ -10,6 +10,7 @@ import math
 import os
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ SEARCH = "{results}/{dataset}/experiments/{experiment}"
 SEARCH_ROUND = f"{SEARCH}/rounds/{{round}}"
 EXPERIMENT_SUMMARY = "{results}/{dataset}/experiments/{experiment}/summary.csv"
 NAMES = "names"  # the one entry of a safetensors file's metadata, JSON: several would be written in no fixed order
+_READING_UMASK = threading.Lock()
 _CHECKSUM = re.compile(rb"sha256\W{1,9}([0-9a-f]{64})")
 
 
@@ -97,8 +99,9 @@ def _is_full(folder: Path) -> bool:
 
 def _umask() -> int:
     """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
+    with _READING_UMASK:
+        mask = os.umask(0o022)
+        os.umask(mask)
     return mask
 
 

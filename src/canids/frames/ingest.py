@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import logging
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,14 @@ def ingest(
         logger.warning("%s: %d lines rejected: %s", capture.source, count, reason)
     for note in reading.notes:
         logger.warning("%s: %s", capture.source, note)
-    write_fingerprint(fingerprint_path(parquet), fingerprint(frames))
-    write_frames(parquet, frames, facts)
-    write_json(record, facts)
+    writes = (
+        lambda: write_fingerprint(fingerprint_path(parquet), fingerprint(frames)),
+        lambda: write_frames(parquet, frames, facts),
+        lambda: write_json(record, facts),
+    )
+    with ThreadPoolExecutor(len(writes)) as pool:  # each of them waits for the disk in the end
+        for written in [pool.submit(write) for write in writes]:
+            written.result()
 
 
 def _file_sha256(path: Path) -> str:

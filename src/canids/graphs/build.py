@@ -124,7 +124,7 @@ def build_graphs(
         "profile_captures": {c.key: {"vehicle": c.vehicle, "recording": c.recording} for c in sides.profiling},
     }
     write_json(out / "graphs.json", summary)
-    check_splits(written, out / "graphs.json")
+    check_splits(written, out / "graphs.json", threads)
 
 
 def _check_left(testing: list[LabelledCapture], excluded: dict[str, list[str]]) -> None:

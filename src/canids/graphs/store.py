@@ -103,14 +103,14 @@ class GraphStore:
         node_index, node_start = ranges(self.node_start, windows)
         edge_index, edge_start = ranges(self.edge_start, windows)
         return GraphStore(
-            nodes=self.nodes[node_index],
+            nodes=self.nodes.index_select(0, node_index),
             node_start=node_start,
             node_id=self.node_id[node_index],
             node_frames=self.node_frames[node_index],
             ids=self.ids,
             edges=self.edges[:, edge_index],
             edge_start=edge_start,
-            edge_features=self.edge_features[edge_index],
+            edge_features=self.edge_features.index_select(0, edge_index),
             edge_frames=self.edge_frames[edge_index],
             graph_features=self.graph_features[windows],
             **{name: getattr(self, name)[windows] for name in WINDOW_COLUMNS},
