@@ -88,11 +88,11 @@ def ingest(
     writes = (
         lambda: write_fingerprint(fingerprint_path(parquet), fingerprint(frames)),
         lambda: write_frames(parquet, frames, facts),
-        lambda: write_json(record, facts),
     )
-    with ThreadPoolExecutor(len(writes)) as pool:  # each of them waits for the disk in the end
+    with ThreadPoolExecutor(len(writes)) as pool:  # both wait for the disk in the end
         for written in [pool.submit(write) for write in writes]:
             written.result()
+    write_json(record, facts)  # last: where there is a record, the frames are there
 
 
 def _file_sha256(path: Path) -> str:
