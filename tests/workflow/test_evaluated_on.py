@@ -65,6 +65,15 @@ def test_by_hand_it_is_the_same(second):
     assert digest(path) == before
 
 
+def test_the_table_of_it_holds_the_scales_that_are_there(second):
+    command = [sys.executable, "-m", "canids", "table", "--on", "second", "--format", "md"]
+    command += ["--config-folder", str(second.source / "config")]
+    done = subprocess.run(command, cwd=second.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "test_01" in done.stdout
+    assert "student" in done.stdout and "teacher" not in done.stdout
+
+
 def test_a_dataset_that_is_not_known_is_one_message_and_code_2(demo):
     done = demo.snakemake("--dry-run", TARGET.format("nonsense"))
     assert done.returncode == 2

@@ -85,6 +85,17 @@ def fingerprints(config: DictConfig, dataset: str) -> dict[str, Path]:
     }
 
 
+def evaluations_on(config: DictConfig, other: str) -> list[Path]:
+    """The folders of every seed's evaluations on another dataset, of both scales or of those that are there."""
+    folders = [
+        path_of(config, artifacts.EVALUATION_ON, seed=seed, scale=scale, other=other)
+        for scale in Scale
+        for seed in config.seeds
+    ]
+    scales = {folder.name for folder in folders if folder.is_dir()}
+    return [folder for folder in folders if folder.name in scales]
+
+
 def evaluations(config: DictConfig) -> list[Path]:
     """The evaluation folders of every seed: of both scales, and of the baselines."""
     folders = [

@@ -11,7 +11,7 @@ from rich.console import Console
 from canids import artifacts
 from canids.catalogue import captures_of
 from canids.cli.app import CONFIG_FOLDER, ConfigFolder, Overrides, Scale, ScaleOption, Seed, app, clear_errors
-from canids.cli.places import evaluations, frame_tables, model_folder, path_of, recorded_tables, stores
+from canids.cli.places import evaluations, evaluations_on, frame_tables, model_folder, path_of, recorded_tables, stores
 from canids.cli.transfer import evaluate_on_other, evaluate_shipped
 from canids.config import load_config
 
@@ -145,6 +145,9 @@ def report(overrides: Overrides = None, config_folder: ConfigFolder = CONFIG_FOL
 def table(
     overrides: Overrides = None,
     form: Annotated[Form, typer.Option("--format", help="for the terminal, or for a paper")] = Form.TERMINAL,
+    on: Annotated[
+        str | None, typer.Option(metavar="DATASET", help="of the models' evaluations on another dataset")
+    ] = None,
     config_folder: ConfigFolder = CONFIG_FOLDER,
 ) -> None:
     """Print the results table; for the terminal, also where the report lies."""
@@ -152,9 +155,10 @@ def table(
         from canids.report import detection_table, paper_table, terminal_table
 
         config = load_config(config_folder, overrides or [])
-        results = detection_table(evaluations(config))
-        if form == Form.TERMINAL:
-            Console().print(terminal_table(results))
+        results = detection_table(evaluations(config) if on is None else evaluations_on(config, on))
+        if form != Form.TERMINAL:
+            typer.echo(paper_table(results, on or config.dataset.name, form))
+            return
+        Console().print(terminal_table(results))
+        if on is None:
             typer.echo(f"report: {path_of(config, artifacts.REPORT)}")
-        else:
-            typer.echo(paper_table(results, config.dataset.name, form))

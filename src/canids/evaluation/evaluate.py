@@ -56,7 +56,7 @@ def operating_points(scores: pl.DataFrame, detectors: Sequence[str], tolerance: 
         )
     # A window that is more likely attack-free than not is no alarm.
     limits = {name: max(operating_point(calibrate[name].to_numpy(), label, tolerance), 0.0) for name in detectors}
-    return OperatingPoints(limits, read_by)
+    return OperatingPoints(limits, read_by, tolerance)
 
 
 def write_evaluation(

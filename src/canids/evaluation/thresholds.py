@@ -20,21 +20,24 @@ class OperatingPoints:
     Attributes:
         limits: detector → log-odds above which a window alarms, if it is read as those are that the limit was set on.
         read_by: how these are read (``GraphStore.read_by``); every other window alarms above even odds.
+        tolerance: of F1, that they were set with.
     """
 
     limits: dict[str, float]
     read_by: int
+    tolerance: float
 
 
 def write_points(folder: Path, points: OperatingPoints) -> None:
     """Write operating points into the folder of an evaluation."""
-    write_json(folder / POINTS_FILE, {"thresholds": points.limits, "read_by": points.read_by})
+    content = {"thresholds": points.limits, "read_by": points.read_by, "tolerance": points.tolerance}
+    write_json(folder / POINTS_FILE, content)
 
 
 def read_points(folder: Path) -> OperatingPoints:
     """The operating points of an evaluation's folder. Raises: ArtifactError."""
     content = read_json(folder / POINTS_FILE)
-    return OperatingPoints(content["thresholds"], content["read_by"])
+    return OperatingPoints(content["thresholds"], content["read_by"], content["tolerance"])
 
 
 def logit(probability: np.ndarray) -> np.ndarray:

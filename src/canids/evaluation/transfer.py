@@ -101,7 +101,13 @@ def evaluate_on(
     scores = cascade.fusion.score(states).filter((pl.col("role") == "test") & ~key.is_in(list(repeats)))
     if not len(scores):
         raise DatasetError(f"{graphs}: no capture is left to test on; all are recordings that were trained on")
-    facts = {"scale": cascade.scale, "seed": cascade.seed, **described, "excluded_captures": repeats}
+    facts = {
+        "scale": cascade.scale,
+        "seed": cascade.seed,
+        "tolerance": cascade.points.tolerance,
+        **described,
+        "excluded_captures": repeats,
+    }
     return write_evaluation(out, facts, scores, cascade.points, read_json(graphs))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from canids.evaluation.baselines.profile_rules import Rules, observe, rule_break
 from canids.evaluation.baselines.tail_probability import tail_probability
 from canids.evaluation.evaluate import operating_points, write_evaluation
 from canids.evaluation.facts import window_facts
-from canids.evaluation.thresholds import OperatingPoints, logit
+from canids.evaluation.thresholds import logit
 from canids.frames.frames import FLEET, SYNTHESISED
 from canids.frames.parquet import read_frames
 from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
@@ -94,7 +95,8 @@ def run_baselines(
         scores = scores.with_columns(pl.Series(name, _log_odds(raw, windows.read_by, calibration)))
         points = operating_points(scores.filter(rows), [name], evaluation.tolerance, graphs.parent)
         thresholds |= points.limits
-    points = OperatingPoints(thresholds, operating_points(scores, TRAINED, evaluation.tolerance, graphs.parent).read_by)
+    usual = operating_points(scores, TRAINED, evaluation.tolerance, graphs.parent)
+    points = replace(usual, limits=thresholds)
     described = {"scale": SCALE, "seed": seed, "tolerance": evaluation.tolerance}
     save_boosting(out / "lightgbm.txt", boosting)
     return write_evaluation(out, described, scores, points, summary)
