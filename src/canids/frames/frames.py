@@ -11,6 +11,12 @@ FLEET = "fleet"  # scenario of the drives of simulated vehicles
 SYNTHESISED = "synthesised"  # scenario of the captures that attacks were synthesised on
 
 
+def of_the_fleet(key: str) -> bool:
+    """Whether a capture (``<scenario>/<capture>``) is a drive of a simulated fleet, or an attacked copy of one."""
+    scenario, _, capture = key.partition("/")
+    return scenario == FLEET or (scenario == SYNTHESISED and capture.startswith(f"{FLEET}-"))
+
+
 @dataclass(frozen=True)
 class AttackSpan:
     """A stretch of time under attack.

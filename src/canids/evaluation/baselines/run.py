@@ -22,7 +22,7 @@ from canids.evaluation.baselines.tail_probability import tail_probability
 from canids.evaluation.evaluate import operating_points, write_evaluation
 from canids.evaluation.facts import window_facts
 from canids.evaluation.thresholds import logit
-from canids.frames.frames import FLEET, SYNTHESISED
+from canids.frames.frames import SYNTHESISED, of_the_fleet
 from canids.frames.parquet import read_frames
 from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
 from canids.graphs.splits import ROLES, VALIDATION_ROLES
@@ -69,7 +69,7 @@ def run_baselines(
             raise DatasetError(f"{graphs.parent}: the windows that {role} hold one class only; baselines need both")
     captures = _captures(facts)
     everything = np.ones(len(label), bool)
-    own = _own(facts, label, ~facts.select(_of_the_fleet()).to_series().to_numpy())
+    own = _own(facts, label)
     attack_free = windows.take(train & _quiet(own, label, captures))
     boosting = fit_boosting(windows.take(train), label[train], windows.take(select), label[select], seed)
     breaks = _rule_breaks(frames, summary, loaded)
@@ -102,8 +102,10 @@ def run_baselines(
     return write_evaluation(out, described, scores, points, summary)
 
 
-def _own(facts: pl.DataFrame, label: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _own(facts: pl.DataFrame, label: np.ndarray) -> np.ndarray:
     """(w,) bool, the dataset's own windows; all windows where its own are not enough to calibrate on."""
+    keys = facts.select(pl.concat_str("scenario", "capture", separator="/")).to_series()
+    own = np.array([not of_the_fleet(key) for key in keys])
     both = all(len(np.unique(label[own & (facts["role"] == role).to_numpy()])) == 2 for role in ("select", "calibrate"))
     return own if both else np.ones(len(own), bool)
 
@@ -113,12 +115,6 @@ def _quiet(rows: np.ndarray, label: np.ndarray, captures: np.ndarray) -> np.ndar
     quiet = np.zeros(len(rows), bool)
     quiet[rows] = quiet_windows(label[rows], captures[rows])
     return quiet
-
-
-def _of_the_fleet() -> pl.Expr:
-    """Whether a window is of a simulated drive, or of an attacked copy of one."""
-    copied = (pl.col("scenario") == SYNTHESISED) & pl.col("capture").str.starts_with(f"{FLEET}-")
-    return (pl.col("scenario") == FLEET) | copied
 
 
 def _captures(facts: pl.DataFrame) -> np.ndarray:
