@@ -113,19 +113,6 @@ class TestProbabilities:
         seen = states(test=replace(TEST, graph_features=graph)).vgae[120:]
         assert (seen[~BLIND[120:]] > 0).all()
 
-    def test_a_fleet_sets_the_gats_even_odds_and_not_the_vgaes(self):
-        names = (*VAL.captures, "fleet/f")
-        roles = ["select"] * 20 + ["fuse"] * 20 + ["calibrate"] * 20
-        fleet = traffic(60, seed=8, attacked=slice(0, None, 4), role=roles, capture=len(names) - 1)
-        stores = [replace(TRAIN, captures=names), replace(VAL, captures=names)]
-        plain, beside = (
-            fit_calibration(VGAE, GAT, [*stores, *more], 0.01)
-            for more in ([], [replace(fleet, nodes=5 * fleet.nodes, captures=names)])
-        )
-        np.testing.assert_array_equal(beside.vgae.limit, plain.vgae.limit)
-        assert beside.vgae.slope == plain.vgae.slope
-        assert (beside.gat.limit != plain.gat.limit)[1:].all()
-
     def test_one_class_among_the_windows_that_select_is_refused(self):
         with pytest.raises(DatasetError, match="one class only"):
             states(val=replace(VAL, label=torch.where(torch.arange(60) < 20, 0, VAL.label)))

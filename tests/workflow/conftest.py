@@ -44,14 +44,14 @@ def demo_copy(demo: Workflow, tmp_path: Path) -> Workflow:
 
 @pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """The whole workflow on some captures of hcrl_sa, few epochs."""
+    """The whole workflow on some captures of hcrl_sa, few epochs, without a fleet."""
     if not (REAL_DATA / "hcrl_sa").is_dir():
         pytest.skip("the real captures are not at hand")
     captures = "[train_0*,test_01*/DoS*,test_02*/fuzzing*,test_03*,test_04*]"
     workflow = Workflow(
         tmp_path_factory.mktemp("real"),
         ("dataset=hcrl_sa", f"data_root={REAL_DATA}"),
-        f"dataset.captures={captures} {TINY}",
+        f"training_data=both dataset.captures={captures} {TINY}",
     )
     done = workflow.snakemake()
     assert done.returncode == 0, done.stdout + done.stderr

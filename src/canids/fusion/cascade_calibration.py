@@ -13,8 +13,7 @@ from safetensors.numpy import save_file
 
 from canids.artifacts import read_names, write_tensors
 from canids.errors import ArtifactError, DatasetError
-from canids.frames.frames import of_the_fleet
-from canids.fusion.calibration import FEWEST, Calibration, limits, platt_slope, quiet_windows
+from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
 from canids.fusion.quantities import QUALITIES, QUANTITIES, Scored, score_stores
 from canids.graphs.splits import ROLES, VALIDATION_ROLES
 from canids.graphs.store import READINGS, GraphStore
@@ -57,8 +56,7 @@ def fit_calibration(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], false_al
     Quantities are standardised on the training windows. Probabilities are calibrated on validation windows: the slope
     on those that select, even odds where a share ``false_alarms`` of the attack-free ones would alarm. These are read
     as they are and with either reading withheld, so that windows of a vehicle that no one enrolled have even odds of
-    their own. The VGAE says what is unusual, and simulated traffic is unlike any one vehicle's: it is calibrated on the
-    dataset's own windows where they are enough.
+    their own.
 
     Args:
         stores: training and validation windows of one dataset.
@@ -78,22 +76,11 @@ def fit_calibration(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], false_al
         "vgae": (scored.vgae, lambda store: score_vgae(vgae, store).score),
         "gat": (scored.gat, lambda store: score_gat(gat, store).score),
     }
-    own = np.array([not of_the_fleet(key) for key in stores[0].captures])
-    attack_free = sum(int(own[store.capture.numpy()].sum()) for store in withheld)
-    enough = len(np.unique(label[select & own[capture]])) == 2 and attack_free >= FEWEST * (1 + len(READINGS))
     fitted = {}
     for name, (score, scorer) in scorers.items():
-        counts = own if name == "vgae" and enough else np.ones(len(own), bool)
-        slope = platt_slope(score[select & counts[capture]], label[select & counts[capture]])
-        samples = [
-            tuple(
-                column.numpy()[counts[store.capture.numpy()]]
-                for column in (scorer(store), store.read_by, store.capture)
-            )
-            for store in withheld
-        ]
+        samples = [(scorer(store).numpy(), store.read_by.numpy(), store.capture.numpy()) for store in withheld]
         try:
-            fitted[name] = Calibration(slope, limits(samples, false_alarms))
+            fitted[name] = Calibration(platt_slope(score[select], label[select]), limits(samples, false_alarms))
         except ValueError as error:
             raise DatasetError(f"{error}; more attack-free captures are needed") from None
     train = scored.quantities(**_probabilities(fitted, scored))[role == ROLES.index("train")]
