@@ -81,7 +81,7 @@ def run_baselines(
         "isolation_forest": lambda some, _: isolation(attack_free, some, seed),
     }
     validating = np.isin(facts["role"].to_numpy(), [ROLES[role] for role in VALIDATION_ROLES])
-    scores, thresholds = facts, {}
+    scores, points = facts, {}
     for name, detector in detectors.items():
         rows = everything if name in TRAINED else own
         calm = np.flatnonzero(_quiet(validating & rows, label, captures))
@@ -93,13 +93,11 @@ def run_baselines(
             limits([(detector(some, calm), some.read_by, captures[calm]) for some in samples], false_alarms),
         )
         scores = scores.with_columns(pl.Series(name, _log_odds(raw, windows.read_by, calibration)))
-        points = operating_points(scores.filter(rows), [name], evaluation.tolerance, graphs.parent)
-        thresholds |= points.limits
-    usual = operating_points(scores, TRAINED, evaluation.tolerance, graphs.parent)
-    points = replace(usual, limits=thresholds)
+        points[name] = operating_points(scores.filter(rows), [name], evaluation.tolerance, graphs.parent)
+    limits_of = {name: each.limits[name] for name, each in points.items()}
     described = {"scale": SCALE, "seed": seed, "tolerance": evaluation.tolerance}
     save_boosting(out / "lightgbm.txt", boosting)
-    return write_evaluation(out, described, scores, points, summary)
+    return write_evaluation(out, described, scores, replace(points[TRAINED[0]], limits=limits_of), summary)
 
 
 def _own(facts: pl.DataFrame, label: np.ndarray) -> np.ndarray:
