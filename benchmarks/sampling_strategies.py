@@ -23,6 +23,7 @@ from canids import artifacts
 from canids.config import load_config
 from canids.evaluation.metrics import window_metrics
 from canids.evaluation.thresholds import logit, operating_point
+from canids.fusion.cascade_calibration import fit_calibration
 from canids.fusion.states import FusionStates, fusion_states
 from canids.graphs.store import load_store
 from canids.progress import log_to_console
@@ -56,7 +57,8 @@ def run(config: DictConfig, overrides: list[str], folder: Path, strategy: str, s
     trained = gat_trainer(settings.models.gat, settings.trainer, seed, graphs, gat, vgae).train()
     present = [s for s in config.dataset.test if (graphs / f"{s}.safetensors").exists()]
     stores = [load_store(graphs / f"{part}.safetensors") for part in ("train", "val", *present)]
-    states = fusion_states(load_vgae(vgae), load_gat(gat), stores, config.calibration.false_alarms)
+    models = load_vgae(vgae), load_gat(gat)
+    states = fusion_states(*models, stores, fit_calibration(*models, stores[:2], config.calibration.false_alarms))
     facts = {key: trained[key] for key in ("best_epoch", "epochs", "training_seconds", "val_auroc")}
     return [
         {"strategy": strategy, "seed": seed, "scenario": scenario, **facts, **metrics}

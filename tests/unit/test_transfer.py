@@ -58,8 +58,8 @@ def trained(tmp_path_factory) -> Path:
     write_side(folder, "own", {})
     torch.manual_seed(3)
     for name, build in (("vgae", build_vgae), ("gat", build_gat)):
-        settings = config().models[name]
-        described = {"model": name, "scale": "student", "seed": 4, "settings": settings}
+        settings, trainer = config().models[name], config().trainer
+        described = {"model": name, "scale": "student", "seed": 4, "settings": settings, "trainer": trainer}
         save_model(folder / f"{name}-student", build(settings, "student"), described, {}, [{"step": 1}])
     settings, fusion = config().fusion, folder / "fusion-student"
     described = {"model": "fusion", "scale": "student", "seed": 4, "settings": settings}

@@ -17,8 +17,8 @@ from canids.graphs.batches import budget_batches
 from canids.graphs.placement import PlacedStore
 from canids.graphs.store import GraphStore
 from canids.training.datamodules import GraphDataModule
+from canids.training.device import device_name, device_of
 from canids.training.memory import PeakMemory
-from canids.training.node_budget import device_name
 
 logger = logging.getLogger(__name__)
 STEPS = 2  # of a trial: in the second, gradients and the optimiser's state are there before it begins
@@ -163,7 +163,7 @@ class Trial:
         self.module, self.windows = module, windows
         self.nodes = store.nodes_per_window()[windows].cumsum(0)
         self.device_name, self.autocast = device_name(trainer), AUTOCAST.get(trainer.precision)
-        self.device = torch.device("cpu" if self.device_name == "cpu" else "cuda")
+        self.device = device_of(trainer)
         on_gpu = self.device.type == "cuda"
         self.limit = torch.cuda.get_device_properties(self.device).total_memory if on_gpu else limit
         self.placed = PlacedStore(store, self.device)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig
 
 from canids.artifacts import BATCH_SIZE, read_json
 from canids.errors import ArtifactError
+from canids.training.device import device_name
 
 AUTO = "auto"
 
@@ -43,9 +43,3 @@ def batch_size_path(folder: Path) -> Path:
 def budget_files(settings: DictConfig, folder: Path) -> list[Path]:
     """The file that the budget is read from, if it is."""
     return [batch_size_path(folder)] if settings.node_budget == AUTO else []
-
-
-def device_name(trainer: DictConfig) -> str:
-    """Name of the device that a training uses."""
-    gpu = trainer.accelerator != "cpu" and torch.cuda.is_available()
-    return torch.cuda.get_device_name() if gpu else "cpu"

@@ -80,6 +80,7 @@ def standardise_errors(model: Vgae, stores: TrainingStores) -> None:
     """Set the centre and spread of the model's three errors from the attack-free windows that select."""
     _, select = stores.attack_free()
     errors = score_vgae(model, stores.val.select(select)).errors
-    model.error_centre.copy_(errors.median(dim=0).values)
-    deviation = (errors - model.error_centre).abs().median(dim=0).values
+    centre = errors.median(dim=0).values
+    deviation = (errors - centre).abs().median(dim=0).values
+    model.error_centre.copy_(centre)
     model.error_spread.copy_((1.4826 * deviation).clamp_min(LEAST_ERROR_SPREAD))

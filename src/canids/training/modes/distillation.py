@@ -11,6 +11,7 @@ from canids.models.gat import Gat
 from canids.models.scoring import over_store, score_gat
 from canids.models.vgae import Vgae
 from canids.training.datamodules import ShuffleSampler
+from canids.training.device import device_of
 from canids.training.lightning_modules import DistilledGatModule, DistilledVgaeModule
 from canids.training.model_folder import load_gat, load_vgae
 from canids.training.modes.autoencoder import AutoencoderTrainer
@@ -37,7 +38,7 @@ class VgaeDistillationTrainer(AutoencoderTrainer):
             output = teacher(graphs)
             return output.mean.half(), output.nodes.half()  # of all training windows: gigabytes as they are
 
-        teacher = load_vgae(self.teacher)
+        teacher = load_vgae(self.teacher).to(device_of(self.trainer))
         mean, nodes = over_store(teacher, stores.train, view)
         epochs = self.settings.student.epochs
         module = DistilledVgaeModule(model, self.settings, epochs, self.seed, stores.train, mean, nodes)
@@ -60,6 +61,7 @@ class GatDistillationTrainer(NormalTrainer):
         return [self.teacher]
 
     def _prepare(self, model: Gat, stores: TrainingStores) -> Prepared:
-        logits = score_gat(load_gat(self.teacher), stores.train).logits
+        teacher = load_gat(self.teacher).to(device_of(self.trainer))
+        logits = score_gat(teacher, stores.train).logits
         module = DistilledGatModule(model, self.settings, self._epochs, self.seed, logits)
         return self._prepared(module, stores, ShuffleSampler(torch.arange(len(stores.train)), self.seed))

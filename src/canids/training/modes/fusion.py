@@ -19,7 +19,8 @@ from canids.fusion.environment import ALPHAS, windows_of
 from canids.fusion.names import ALTERNATIVES_FILE, CALIBRATION_FILE, STATES_FILE
 from canids.fusion.states import FusionStates, fusion_states, load_states, save_states
 from canids.graphs.store import load_store
-from canids.training.model_folder import load_gat, load_vgae, save_model
+from canids.training.device import device_of
+from canids.training.model_folder import load_gat, load_vgae, read_model_config, save_model
 from canids.training.model_manager import ModelManager
 from canids.training.resume import ResumeCheckpoint
 from canids.training.run import describe_run
@@ -34,6 +35,8 @@ def write_fusion_states(
 ) -> None:
     """Calibrate the models of two folders, run them over all stores of a dataset, and write both results.
 
+    They run where the GAT was trained: on a GPU, where there is one and its settings do not say otherwise.
+
     Args:
         fitting: training and validation store. tests: test stores.
         out: folder of ``calibration.safetensors`` and ``states.safetensors``.
@@ -42,7 +45,8 @@ def write_fusion_states(
         ArtifactError, CheckpointError: an input is missing or does not fit.
         DatasetError: there are too few windows to calibrate on.
     """
-    models = load_vgae(vgae), load_gat(gat)
+    device = device_of(read_model_config(gat).trainer)
+    models = load_vgae(vgae).to(device), load_gat(gat).to(device)
     fitted_on = [load_store(path) for path in fitting]
     calibration = fit_calibration(*models, fitted_on, false_alarms)
     states = fusion_states(*models, [*fitted_on, *map(load_store, tests)], calibration)

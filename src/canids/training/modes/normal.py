@@ -16,6 +16,7 @@ from canids.models.gat import Gat
 from canids.models.scoring import score_gat, score_vgae
 from canids.sampling_strategies import needs_vgae
 from canids.training.datamodules import GraphDataModule, Sampler, ShuffleSampler
+from canids.training.device import device_of
 from canids.training.fit import Fit
 from canids.training.lightning_modules import GatModule
 from canids.training.losses import classification_loss
@@ -65,7 +66,9 @@ class NormalTrainer(ModelTrainer):
 
     def _vgae_score(self, train: GraphStore) -> torch.Tensor | None:
         """(w,) how anomalous the VGAE finds the training windows, if the sampling strategy asks it."""
-        return score_vgae(load_vgae(self.vgae), train).score if needs_vgae(self.settings.sampling) else None
+        if not needs_vgae(self.settings.sampling):
+            return None
+        return score_vgae(load_vgae(self.vgae).to(device_of(self.trainer)), train).score
 
     def _prepared(
         self, module: GatModule, stores: TrainingStores, sampler: Sampler, callbacks: tuple[Callback, ...] = ()

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from canids.training.datamodules import GraphDataModule
+from canids.training.device import device_of
 from canids.training.distributed import needs_processes, train_in_processes
 from canids.training.fit import Fit, fit
 from canids.training.model_folder import save_model, state_path
@@ -64,9 +65,9 @@ class ModelTrainer(ABC):
             "epochs": len(result.history),
             "training_seconds": result.seconds,
             "val_loss": result.history[result.best_epoch]["val_loss"],
-            **self._measure(model, stores, result),
+            **self._measure(model.to(device_of(self.trainer)), stores, result),
         }
-        save_model(self.out, model, self._config, metrics, result.history, self._run.record)
+        save_model(self.out, model.cpu(), self._config, metrics, result.history, self._run.record)
         if result.shared:
             self._run.checkpoint.remove()
         return metrics

@@ -1,0 +1,130 @@
+"""Training on a CUDA device: graphs per second, use of the GPU and peak memory, against a plain torch_geometric loop.
+
+    python benchmarks/training_on_gpu.py GRAPHS_FOLDER [--budgets 2048 32768] [--epochs 10]
+
+Teacher and student GAT, in single and mixed bfloat16 precision, at several node budgets. The other side is that of
+``training.py`` on the same GPU: a list of ``Data``, ``DataLoader``, ``GATConv``, as many graphs in a batch. It trains
+one epoch, ours so many, both after one that warms up; neither validates. Use is the share of time in which something
+ran on the GPU, as ``nvidia-smi`` says ten times a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch_geometric.data import Data
+from torch_geometric.loader import DataLoader
+from training import PlainGat, data_list
+
+from canids.config import load_config
+from canids.graphs.batches import budget_batches
+from canids.graphs.store import GraphStore
+from canids.models.build import build_gat
+from canids.training.datamodules import GraphDataModule, ShuffleSampler
+from canids.training.fit import fit
+from canids.training.lightning_modules import GatModule
+from canids.training.stores import TrainingStores, open_stores
+
+AUTOCAST = {"32": None, "bf16-mixed": torch.bfloat16}
+QUERY = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100"]
+
+
+@contextmanager
+def use_of_gpu() -> Iterator[list[int]]:
+    """Percentages while the block runs."""
+    found: list[int] = []
+    with subprocess.Popen(QUERY, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield found
+        finally:
+            process.terminate()
+            found += [int(line) for line in process.stdout.read().split()]
+
+
+def measure(work: Callable[[int], object], graphs: int, epochs: int) -> tuple[float, float, float]:
+    """Graphs per second, use of the GPU (%) and peak memory (MiB) of so many epochs."""
+    work(1)
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    with use_of_gpu() as use:
+        started = time.perf_counter()
+        work(epochs)
+        torch.cuda.synchronize()
+        seconds = time.perf_counter() - started
+    return graphs * epochs / seconds, statistics.mean(use or [0]), torch.cuda.max_memory_allocated() / 2**20
+
+
+def ours(stores: TrainingStores, scale: str, precision: str, budget: int) -> Callable[[int], object]:
+    config = load_config(Path("config"), ["trainer.accelerator=cuda", f"trainer.precision={precision}"])
+    few = stores.select[:2]
+    model = build_gat(config.models.gat, scale)
+    windows = torch.arange(len(stores.train))
+
+    def work(epochs: int) -> None:
+        data = GraphDataModule(stores.train, stores.val, ShuffleSampler(windows, 1), few, budget)
+        fit(GatModule(model, config.models.gat, epochs, 1), data, epochs, epochs, config.trainer)
+
+    return work
+
+
+def plain(graphs: list[Data], settings: DictConfig, scale: str, precision: str, batch: int) -> Callable[[int], object]:
+    size = settings[scale]
+    model = PlainGat(size.hidden, size.heads, size.layers, settings.dropout).cuda()
+
+    def work(epochs: int) -> None:
+        optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        for _ in range(epochs):
+            for data in DataLoader(graphs, batch_size=batch, shuffle=True):
+                on_gpu = data.to("cuda")
+                with torch.autocast("cuda", AUTOCAST[precision], enabled=precision != "32"):
+                    loss = cross_entropy(model(on_gpu), on_gpu.y)
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+
+    return work
+
+
+def graphs_in_a_batch(store: GraphStore, budget: int) -> int:
+    batches = list(budget_batches(store, torch.arange(len(store)), budget))
+    return round(len(store) / len(batches))
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("graphs", type=Path)
+    arguments.add_argument("--budgets", type=int, nargs="+", default=[2048, 32_768])
+    arguments.add_argument("--epochs", type=int, default=10)
+    given = arguments.parse_args()
+    stores = open_stores(given.graphs)
+    settings = load_config(Path("config"), []).models.gat
+    windows, graphs = len(stores.train), data_list(stores.train, torch.arange(len(stores.train)))
+    print(f"{windows:,} graphs, {torch.cuda.get_device_name()}, torch {torch.__version__}, {given.epochs} epochs")
+    columns = "scale", "precision", "nodes a batch", "graphs/s", "use", "peak MiB", "plain graphs/s", "its use", "ratio"
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for scale in ("teacher", "student"):
+        for precision in AUTOCAST:
+            for budget in given.budgets:
+                batch = graphs_in_a_batch(stores.train, budget)
+                mine = measure(ours(stores, scale, precision, budget), windows, given.epochs)
+                theirs = measure(plain(graphs, settings, scale, precision, batch), windows, 1)
+                print(
+                    f"| {scale} | {precision} | {budget:,} | {mine[0]:,.0f} | {mine[1]:.0f} % | {mine[2]:,.0f} "
+                    f"| {theirs[0]:,.0f} | {theirs[1]:.0f} % | {mine[0] / theirs[0]:.1f} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
