@@ -1,6 +1,6 @@
 """Training on a CUDA device: graphs per second, use of the GPU and peak memory, against a plain torch_geometric loop.
 
-    python benchmarks/training_on_gpu.py GRAPHS_FOLDER [--budgets 2048 32768] [--epochs 10]
+    python benchmarks/training_on_gpu.py GRAPHS_FOLDER [--windows 10000] [--budgets 2048 32768] [--epochs 5]
 
 Teacher and student GAT, in single and mixed bfloat16 precision, at several node budgets. The other side is that of
 ``training.py`` on the same GPU: a list of ``Data``, ``DataLoader``, ``GATConv``, as many graphs in a batch. It trains
@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ from canids.training.fit import fit
 from canids.training.lightning_modules import GatModule
 from canids.training.stores import TrainingStores, open_stores
 
-AUTOCAST = {"32": None, "bf16-mixed": torch.bfloat16}
+AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16}
 QUERY = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100"]
 
 
@@ -48,7 +49,7 @@ def use_of_gpu() -> Iterator[list[int]]:
             yield found
         finally:
             process.terminate()
-            found += [int(line) for line in process.stdout.read().split()]
+            found += [int(word) for word in process.stdout.read().split() if word.isdigit()]
 
 
 def measure(work: Callable[[int], object], graphs: int, epochs: int) -> tuple[float, float, float]:
@@ -86,7 +87,7 @@ def plain(graphs: list[Data], settings: DictConfig, scale: str, precision: str, 
         for _ in range(epochs):
             for data in DataLoader(graphs, batch_size=batch, shuffle=True):
                 on_gpu = data.to("cuda")
-                with torch.autocast("cuda", AUTOCAST[precision], enabled=precision != "32"):
+                with torch.autocast("cuda", AUTOCAST[precision], enabled=precision != "32-true"):
                     loss = cross_entropy(model(on_gpu), on_gpu.y)
                 optimizer.zero_grad()
                 loss.backward()
@@ -104,10 +105,12 @@ def graphs_in_a_batch(store: GraphStore, budget: int) -> int:
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("graphs", type=Path)
+    arguments.add_argument("--windows", type=int, default=10_000, help="the first so many of the training store")
     arguments.add_argument("--budgets", type=int, nargs="+", default=[2048, 32_768])
-    arguments.add_argument("--epochs", type=int, default=10)
+    arguments.add_argument("--epochs", type=int, default=5)
     given = arguments.parse_args()
     stores = open_stores(given.graphs)
+    stores = replace(stores, train=stores.train.select(torch.arange(min(given.windows, len(stores.train)))))
     settings = load_config(Path("config"), []).models.gat
     windows, graphs = len(stores.train), data_list(stores.train, torch.arange(len(stores.train)))
     print(f"{windows:,} graphs, {torch.cuda.get_device_name()}, torch {torch.__version__}, {given.epochs} epochs")
