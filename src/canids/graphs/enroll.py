@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 
 from canids.graphs.grouped import Grouped
 from canids.graphs.profile import VehicleProfile
 from canids.graphs.references import Sample, fit_references
-from canids.graphs.statistics import STATISTICS, NodeReading, read_nodes, z_scores
+from canids.graphs.statistics import STATISTICS, NodeReading, read_nodes
 from canids.graphs.windows import WindowedCapture
 
 FEWEST_WINDOWS = 4  # an ID's spread is its own from so many windows on
@@ -19,7 +20,7 @@ TAINTED = 0.1  # ln interval below the shortest usual one, on a narrow ID: a win
 QUARANTINE_QUANTILE = 0.95  # tolerates a warm-up with one attacked window in twenty
 QUARANTINE_MARGIN = 1.5
 UNSEEN_SHARE = 0.05  # most frames of unseen IDs in a window that fits
-TIMING = [STATISTICS.index(name) for name in ("interval_mean", "interval_min", "fast_max")]
+TIMING = tuple(STATISTICS.index(name) for name in ("interval_mean", "interval_min", "fast_max"))
 FAST_MAX = STATISTICS.index("fast_max")
 
 
@@ -66,7 +67,7 @@ def with_statistics(references: VehicleProfile, measured: Sequence[Measured]) ->
     profile = replace(references, centre=centre, spread=spread)
     ends = np.cumsum([0, *(len(each.key) for each in measured)])
     starts = np.concatenate([each.window_start + end for each, end in zip(measured, ends, strict=False)])
-    surprise = np.maximum.reduceat(_timing_surprise(z_scores(statistics, profile, rows)), starts)
+    surprise = _timing_surprise(statistics, profile, rows, np.append(starts, len(rows)))
     return replace(profile, quarantine=float(np.quantile(surprise, QUARANTINE_QUANTILE)) + QUARANTINE_MARGIN)
 
 
@@ -101,17 +102,31 @@ def fits(capture: WindowedCapture, profile: VehicleProfile, nodes: NodeReading) 
     if not len(nodes.rows):
         return np.zeros(0, bool)
     begin, end = capture.node_start[nodes.first], capture.node_start[nodes.last]
-    starts = capture.node_start[nodes.first : nodes.last] - begin
+    starts = capture.node_start[nodes.first : nodes.last + 1] - begin
     unseen = np.where(nodes.rows == len(profile.key), capture.node_frames[begin:end], 0).astype(np.int64)
     frames = capture.frame_count()[nodes.first : nodes.last]
-    return (np.add.reduceat(unseen, starts) <= UNSEEN_SHARE * frames) & (
-        np.maximum.reduceat(_timing_surprise(nodes.z), starts) <= profile.quarantine
+    return (np.add.reduceat(unseen, starts[:-1]) <= UNSEEN_SHARE * frames) & (
+        _timing_surprise(nodes.statistics, profile, nodes.rows, starts) <= profile.quarantine
     )
 
 
-def _timing_surprise(z: np.ndarray) -> np.ndarray:
-    """(nodes,) largest asinh |z| of a node over the ``TIMING`` statistics."""
-    return np.arcsinh(np.abs(z[:, TIMING]).max(axis=1))
+def _timing_surprise(
+    statistics: np.ndarray, profile: VehicleProfile, rows: np.ndarray, window_start: np.ndarray
+) -> np.ndarray:
+    """(w,) largest asinh |z| of each window's nodes over the ``TIMING`` statistics; window_start is (w + 1,)."""
+    return np.arcsinh(_largest_timing_z(statistics, profile.centre, profile.spread, rows, window_start))
+
+
+@njit(cache=True, nogil=True)
+def _largest_timing_z(statistics, centre, spread, rows, window_start):
+    out = np.zeros(len(window_start) - 1, np.float32)
+    for w in range(len(out)):
+        for i in range(window_start[w], window_start[w + 1]):
+            k = rows[i]
+            if k < len(centre):
+                for s in TIMING:
+                    out[w] = max(out[w], abs(statistics[i, s] - centre[k, s]) / spread[k, s])
+    return out
 
 
 def _halves(sample: Sample) -> tuple[Sample, Sample]:

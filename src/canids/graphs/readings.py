@@ -14,15 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from canids.graphs.asinh import clipped_asinh
 from canids.graphs.enroll import fit_profile, fits, measure, measured_of, with_statistics
 from canids.graphs.profile import NARROW, VehicleProfile
 from canids.graphs.references import Sample, fit_references
-from canids.graphs.statistics import STATISTICS, NodeReading, read_nodes
+from canids.graphs.statistics import STATISTICS, NodeReading, read_nodes, z_scores
 from canids.graphs.windows import WindowedCapture
 
-RAW = [STATISTICS.index(name) for name in (
+RAW = np.array([STATISTICS.index(name) for name in (
     "share", "interval_mean", "interval_min", "interval_max", "fast_max", "fast_share", "repeat_max", "flips_max",
-    "bits_max", "transition_max")]  # fmt: skip
+    "bits_max", "transition_max")])  # fmt: skip
 NODE_FEATURES = (*(STATISTICS[s] for s in RAW), *(f"{name}_z" for name in STATISTICS), "heard", "unsteady", "unseen")
 SILENT = 4.0  # ln of how much longer than usual an ID is silent, from where on it tells no more
 HOLDS_Z = 3.0  # a channel holds today while its |z| stays below
@@ -142,15 +143,11 @@ def _write(reading: Reading, capture: WindowedCapture, profile: VehicleProfile, 
     if not len(rows):
         return
     begin, end = capture.node_start[first], capture.node_start[last]
-    unseen = rows == len(profile.key)
+    node_start = capture.node_start[first : last + 1] - begin
+    z = z_scores(nodes.statistics, profile, rows)
     features = reading.nodes[begin:end]
-    features[:, : len(RAW)] = nodes.statistics[:, RAW]
-    features[:, len(RAW) : -3] = nodes.z
-    features[:, -3] = np.append(np.log(profile.frames), 0)[rows]
-    features[:, -2] = np.append(profile.mad / NARROW, 0)[rows]
-    features[:, -1] = unseen
-    np.arcsinh(features, out=features)
-    np.clip(features, -LARGEST, LARGEST, out=features)
+    _node_features(features, nodes.statistics, z, rows, np.log(profile.frames), profile.mad / NARROW)
+    clipped_asinh(features.reshape(-1), LARGEST)
 
     edges = slice(capture.edge_start[first], capture.edge_start[last])
     _edge_costs(
@@ -158,11 +155,9 @@ def _write(reading: Reading, capture: WindowedCapture, profile: VehicleProfile, 
         profile.transition_cost,
         rows,
         capture.edges[:, edges],
-        capture.node_start[first : last + 1] - begin,
+        node_start,
         capture.edge_start[first : last + 1] - edges.start,
     )
-    starts = capture.node_start[first:last] - begin
-    quiet = (np.abs(nodes.z) < HOLDS_Z).mean(axis=1) * ~unseen
     seconds = np.maximum(capture.seconds()[first:last], 1e-6)
     reading.graphs[first:last, 0] = 1
     reading.graphs[first:last, 1] = np.log(seconds) - profile.log_duration
@@ -173,7 +168,41 @@ def _write(reading: Reading, capture: WindowedCapture, profile: VehicleProfile, 
         np.append(np.where(profile.narrow, profile.longest, np.float32(np.inf)), np.float32(np.inf)),
         capture.last_frame[first:last],
     )
-    reading.graphs[first:last, 4] = np.add.reduceat(quiet, starts) / np.diff(capture.node_start[first : last + 1])
+    reading.graphs[first:last, 4] = _holds(z, rows, len(profile.key), node_start)
+
+
+@njit(cache=True, nogil=True)
+def _node_features(out, statistics, z, rows, heard, unsteady):
+    """Fill (nodes, ``NODE_FEATURES``), before the asinh.
+
+    Args:
+        heard, unsteady: (K,) of the profile's IDs.
+    """
+    raw, series = np.uint64(len(RAW)), np.uint64(z.shape[1])
+    for i in range(np.uint64(len(rows))):
+        for c in range(raw):
+            out[i, c] = statistics[i, RAW[c]]
+        for s in range(series):
+            out[i, raw + s] = z[i, s]
+        k, last = np.uint64(rows[i]), raw + series
+        known = k < np.uint64(len(heard))
+        out[i, last] = heard[k] if known else 0
+        out[i, last + np.uint64(1)] = unsteady[k] if known else 0
+        out[i, last + np.uint64(2)] = 0 if known else 1
+
+
+@njit(cache=True, nogil=True)
+def _holds(z, rows, unseen, node_start):
+    """(w,) share of the windows' (node, statistic) pairs with a small |z|; those of unseen IDs have none."""
+    out = np.zeros(len(node_start) - 1, np.float32)
+    for w in range(len(out)):
+        quiet = 0
+        for i in range(np.uint64(node_start[w]), np.uint64(node_start[w + 1])):
+            if rows[i] < unseen:
+                for s in range(np.uint64(z.shape[1])):
+                    quiet += abs(z[i, s]) < HOLDS_Z
+        out[w] = quiet / ((node_start[w + 1] - node_start[w]) * z.shape[1])
+    return out
 
 
 @njit(cache=True, nogil=True)

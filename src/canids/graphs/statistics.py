@@ -68,19 +68,16 @@ def node_statistics(capture: WindowedCapture, profile: VehicleProfile, first: in
     if begin == end:
         return np.zeros((0, len(STATISTICS)), np.float32)
     frames = slice(int(capture.first_frame[first]), int(capture.last_frame[last - 1]) + 1)
-    rows = capture.node_rows(profile, first, last)
-    statistics = _node_statistics(
+    return _node_statistics(
         frame_channels(capture, profile, frames),
         capture.slot[capture.frame_count()[:first].sum() :],
         capture.first_frame[first:last] - frames.start,
         capture.last_frame[first:last] - frames.start,
         capture.node_start[first : last + 1] - begin,
         capture.node_frames[begin:end],
+        capture.node_rows(profile, first, last),
+        np.log(profile.share),
     )
-    frames_around = np.repeat(capture.frame_count()[first:last], np.diff(capture.node_start[first : last + 1]))
-    statistics[:, 0] = np.log(capture.node_frames[begin:end] / frames_around / np.append(profile.share, np.nan)[rows])
-    statistics[rows == len(profile.key)] = 0
-    return statistics
 
 
 @dataclass(frozen=True)
@@ -88,21 +85,19 @@ class NodeReading:
     """The nodes of windows ``first`` to ``last`` - 1 against a profile.
 
     Attributes:
-        rows: (nodes,) int32 row in the profile. statistics, z: (nodes, S) float32, 0 for an unseen ID.
+        rows: (nodes,) int32 row in the profile. statistics: (nodes, S) float32, 0 for an unseen ID.
     """
 
     first: int
     last: int
     rows: np.ndarray
     statistics: np.ndarray
-    z: np.ndarray
 
 
 def read_nodes(capture: WindowedCapture, profile: VehicleProfile, first: int, last: int) -> NodeReading:
     """Read the nodes of windows ``first`` to ``last`` - 1 against a profile."""
     rows = capture.node_rows(profile, first, last)
-    statistics = node_statistics(capture, profile, first, last)
-    return NodeReading(first, last, rows, statistics, z_scores(statistics, profile, rows))
+    return NodeReading(first, last, rows, node_statistics(capture, profile, first, last))
 
 
 def z_scores(statistics: np.ndarray, profile: VehicleProfile, rows: np.ndarray) -> np.ndarray:
@@ -151,8 +146,9 @@ def _frame_channels(row, before, log_interval, repeats, bits, flips, median, sho
 
 
 @njit(cache=True, nogil=True)
-def _node_statistics(channels, slot, first_frame, last_frame, node_start, node_frames):
+def _node_statistics(channels, slot, first_frame, last_frame, node_start, node_frames, rows, log_share):
     windows = len(first_frame)
+    logarithms = np.log(np.arange(256))  # of every count that a node has
     nodes = node_start[windows]
     out = np.zeros((nodes, 14), np.float32)
     intervals = np.zeros(nodes, np.int64)
@@ -176,9 +172,16 @@ def _node_statistics(channels, slot, first_frame, last_frame, node_start, node_f
                 value, mean = channels[i, np.uint64(2) + c], np.uint64(6) + np.uint64(2) * c
                 out[node, mean] += value
                 out[node, mean + np.uint64(1)] = max(out[node, mean + np.uint64(1)], value)
-    for node in range(nodes):
-        if intervals[node] > 0:
-            out[node, 1] /= intervals[node]
-        for s in (5, 6, 8, 10, 12):
-            out[node, s] /= node_frames[node]
+    for w in range(windows):
+        log_frames = np.log(last_frame[w] - first_frame[w] + 1)
+        for node in range(np.uint64(node_start[w]), np.uint64(node_start[w + 1])):
+            if rows[node] == len(log_share):
+                out[node] = 0
+                continue
+            out[node, 0] = logarithms[node_frames[node]] - log_frames - log_share[rows[node]]
+            if intervals[node] > 0:
+                out[node, 1] /= intervals[node]
+            share = np.float32(1) / np.float32(node_frames[node])
+            for s in (5, 6, 8, 10, 12):
+                out[node, s] *= share
     return out
