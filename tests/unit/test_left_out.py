@@ -6,19 +6,19 @@ import pytest
 from canids.graphs.left_out import leaves_out, without
 from canids.graphs.readings import EDGE_FEATURES, GRAPH_FEATURES, NODE_FEATURES, Reading
 from canids.graphs.statistics import CHANNELS
-from canids.graphs.store import EDGE_COLUMNS, GRAPH_COLUMNS, NODE_COLUMNS
+from canids.graphs.store import EDGE_COLUMNS, GRAPH_COLUMNS, NODE_COLUMNS, READINGS
 from canids.schema import Graph
 
 ALLOWED = Graph.__dataclass_fields__["leave_out"].metadata["choices"]
 
 
-def readings():
+def ones():
     counts = (len(NODE_FEATURES), len(EDGE_FEATURES), len(GRAPH_FEATURES))
-    return [Reading(*(np.ones((2, count), np.float32) for count in counts)) for _ in range(2)]
+    return Reading(*(np.ones((2, count), np.float32) for count in counts))
 
 
 def columns_at_zero(names):
-    known, own = without(readings(), names)
+    known, own = (without(reading, ones(), names) for reading in READINGS)
     parts = ((NODE_COLUMNS, "nodes"), (EDGE_COLUMNS, "edges"), (GRAPH_COLUMNS, "graphs"))
     return {
         column

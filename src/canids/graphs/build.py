@@ -6,7 +6,8 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from canids.graphs.captures import MADE, LabelledCapture, load_capture, placed, 
 from canids.graphs.check import check_splits
 from canids.graphs.duplicates import left_out
 from canids.graphs.enroll import fit_profile
+from canids.graphs.joined import JoinedReadings
 from canids.graphs.left_out import without
 from canids.graphs.profile import VehicleProfile, save_profile
-from canids.graphs.readings import Reading, known_reading, own_reading
+from canids.graphs.readings import known_reading, own_reading
 from canids.graphs.references import Sample
 from canids.graphs.splits import GUARD, ROLES, VALIDATION_ROLES, roles_at, split_blocks, split_vehicles
 from canids.graphs.store import (
@@ -32,7 +34,7 @@ from canids.graphs.store import (
     GRAPH_COLUMNS,
     NODE_COLUMNS,
     GraphStore,
-    concatenate,
+    pick,
     save_store,
     store_of_arrays,
 )
@@ -84,16 +86,11 @@ def build_graphs(
     names = tuple(c.key for c in used)
     ids = np.unique(np.concatenate([c.windows.ids for c in used]))
     references = sides.references
-    fitted = _fitted_profiles(references, used, threads)
-    known = {number: fitted[mine] for number, c in enumerate(used) if (mine := _references(references, c.vehicle, c))}
-
-    def graphs_of(number: int) -> GraphStore:
-        windows = used[number].windows
-        readings = known_reading(windows, known.get(number)), own_reading(windows, graph.warmup, graph.quarantine)
-        kept = without(readings, graph.leave_out)
-        return _store(number, used[number], roles[number], kept, ids, names, attack_types)
-
-    stores = _each(range(len(used)), graphs_of, threads, "graphs")
+    fitted, joined = _read(references, used, graph, threads)
+    stores = [
+        _store(number, capture, role, readings, ids, names, attack_types)
+        for number, (capture, role, readings) in enumerate(zip(used, roles, joined, strict=True))
+    ]
     parts = {
         "train": _chosen(stores[: len(training)], [ROLES.index("train")]),
         "val": _chosen(stores[: len(training)], VALIDATION_ROLES),
@@ -106,25 +103,28 @@ def build_graphs(
     for scenario in dict.fromkeys(c.scenario for c in testing):
         mine = [s for s, c in zip(stores, used, strict=True) if c.scenario == scenario]
         parts[scenario] = _chosen(mine, [ROLES.index("test")])
-    written = [out / f"{part}.safetensors" for part in parts]
+    known_by = {c.vehicle: _references(references, c.vehicle) for c in references if c.scenario not in MADE}
 
-    def write(part: str) -> None:
-        # All test windows are wanted: they are not copied first.
-        chosen = [s if len(windows) == len(s) else s.select(windows) for s, windows in parts[part]]
-        save_store(out / f"{part}.safetensors", concatenate(chosen))
+    def save_part(part: str) -> None:
+        save_store(out / f"{part}.safetensors", pick(parts[part]))
 
-    _each(list(parts), write, threads, "stores")
-    for vehicle in dict.fromkeys(c.vehicle for c in references if c.scenario not in MADE):
-        mine = _references(references, vehicle)
-        if mine:
-            save_profile(profiles / vehicle, fitted[mine], vehicle, [references[i].key for i in mine])
+    def save_known(vehicle: str) -> None:
+        mine = known_by[vehicle]
+        save_profile(profiles / vehicle, fitted[mine], vehicle, [references[i].key for i in mine])
+
+    # The largest first, or the other threads would wait for it in the end.
+    largest = sorted(parts, key=lambda part: -sum(len(windows) for _, windows in parts[part]))
+    writes = [partial(save_part, part) for part in largest]
+    writes += [partial(save_known, vehicle) for vehicle, mine in known_by.items() if mine]
+    _each(writes, lambda write: write(), threads, "stores")
+    known = [c.key for c in used if _references(references, c.vehicle, c)]
     summary = _summary(used, roles, stores, repeats, excluded, pairs, known, graph)
     summary |= {
         "training_data": training_data,
         "profile_captures": {c.key: {"vehicle": c.vehicle, "recording": c.recording} for c in sides.profiling},
     }
     write_json(out / "graphs.json", summary)
-    check_splits(written, out / "graphs.json", threads)
+    check_splits([out / f"{part}.safetensors" for part in parts], out / "graphs.json", threads)
 
 
 def _check_left(testing: list[LabelledCapture], excluded: dict[str, list[str]]) -> None:
@@ -190,17 +190,37 @@ def _each(items: Sequence[Any], work: Callable[[Any], Any], threads: int, name: 
         return [each.result() for each in track(started, name)]
 
 
-def _fitted_profiles(
-    references: list[LabelledCapture], used: list[LabelledCapture], threads: int
-) -> dict[tuple[int, ...], VehicleProfile]:
-    """The profile of each set of captures that one of those used is read against, or a vehicle known by."""
-    wanted = [_references(references, c.vehicle, c) for c in used]
-    wanted += [_references(references, c.vehicle) for c in references if c.scenario not in MADE]
-    # The longest first, or the others' threads would wait for it in the end.
-    sets = sorted(dict.fromkeys(filter(None, wanted)), key=lambda mine: -sum(len(references[i].windows) for i in mine))
-    return dict(
-        zip(sets, _each(sets, lambda mine: _fit([references[i] for i in mine]), threads, "profiles"), strict=True)
+def _read(
+    references: list[LabelledCapture], used: list[LabelledCapture], graph: DictConfig, threads: int
+) -> tuple[dict[tuple[int, ...], VehicleProfile], list[JoinedReadings]]:
+    """The profile of each set of captures that one of those used is read against, or a vehicle known by; and the two
+    readings of each capture that is used."""
+    sets = [_references(references, c.vehicle, c) for c in used]
+    wanted = [*sets, *(_references(references, c.vehicle) for c in references if c.scenario not in MADE)]
+    joined = [JoinedReadings.empty(c.windows) for c in used]
+    fits: dict[tuple[int, ...], Future[VehicleProfile]] = {}
+
+    def read_own(number: int) -> None:
+        reading = own_reading(used[number].windows, graph.warmup, graph.quarantine)
+        joined[number].write("own", without("own", reading, graph.leave_out))
+
+    def read_known(number: int) -> None:
+        if sets[number]:
+            reading = known_reading(used[number].windows, fits[sets[number]].result())
+            joined[number].write("known", without("known", reading, graph.leave_out))
+
+    # The longest first, or the other threads would wait for it in the end; own readings wait for no profile.
+    longest = sorted(range(len(used)), key=lambda number: -len(used[number].windows))
+    by_length = sorted(
+        dict.fromkeys(filter(None, wanted)), key=lambda mine: -sum(len(references[i].windows) for i in mine)
     )
+    with ThreadPoolExecutor(threads) as pool:
+        for mine in by_length:
+            fits[mine] = pool.submit(_fit, [references[i] for i in mine])
+        readings = [pool.submit(read, number) for read in (read_own, read_known) for number in longest]
+        for each in track([*fits.values(), *readings], "graphs"):
+            each.result()
+    return {mine: fit.result() for mine, fit in fits.items()}, joined
 
 
 def _references(
@@ -226,7 +246,7 @@ def _store(
     number: int,
     capture: LabelledCapture,
     role: np.ndarray,
-    readings: Sequence[Reading],
+    readings: JoinedReadings,
     ids: np.ndarray,
     captures: tuple[str, ...],
     attack_types: tuple[str, ...],
@@ -235,16 +255,16 @@ def _store(
     attack_type = np.array([attack_types.index(name) for name in capture.attack_type])
     start, end = capture.window_times()
     return store_of_arrays(
-        nodes=np.concatenate([r.nodes for r in readings], axis=1),
+        nodes=readings.nodes,
         node_start=windows.node_start,
         node_id=np.searchsorted(ids, windows.ids)[windows.node_code],
         node_frames=windows.node_frames,
         ids=ids,
         edges=windows.edges,
         edge_start=windows.edge_start,
-        edge_features=np.concatenate([r.edges for r in readings], axis=1),
+        edge_features=readings.edges,
         edge_frames=windows.edge_frames,
-        graph_features=np.concatenate([r.graphs for r in readings], axis=1),
+        graph_features=readings.graphs,
         label=capture.attacked,
         attack_type=attack_type,
         capture=np.full(len(windows), number),
@@ -270,7 +290,7 @@ def _summary(
     repeats: dict[str, str],
     excluded: dict[str, list[str]],
     pairs: list[Pair],
-    known: dict[int, VehicleProfile],
+    known: Sequence[str],
     graph: DictConfig,
 ) -> dict[str, Any]:
     windows = sum(len(s) for s in stores)
@@ -295,12 +315,12 @@ def _summary(
                 "windows": len(c.windows),
                 "attacked_windows": dict(Counter(c.attack_type[c.attacked].tolist())),
                 "frames_after_last_window": len(c.windows.code) - int(c.windows.last_frame[-1]) - 1,
-                "known_profile": number in known,
+                "known_profile": c.key in known,
                 "attacked_windows_by_role": _by_role(role[c.attacked]),
                 "windows_by_role": _by_role(role),
                 "blocks": _runs(role) if role[0] != ROLES.index("test") else [],
             }
-            for number, (c, role) in enumerate(zip(captures, roles, strict=True))
+            for c, role in zip(captures, roles, strict=True)
         },
     }
 

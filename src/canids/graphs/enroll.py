@@ -85,13 +85,31 @@ def measured_of(
 
     Leaving these out repairs a warm-up that contains the attack.
     """
-    window = np.repeat(
-        np.arange(nodes.first, nodes.last), np.diff(capture.node_start[nodes.first : nodes.last + 1])
-    )  # fmt: skip
-    tainted = np.append(references.narrow, False)[nodes.rows] & (nodes.statistics[:, FAST_MAX] > TAINTED)
-    keep = np.flatnonzero(windows[window] & (nodes.rows < len(references.key)) & ~tainted)
-    starts = np.flatnonzero(np.diff(window[keep], prepend=-1))
-    return Measured(references.key[nodes.rows[keep]], nodes.statistics[keep], starts)
+    starts = capture.node_start[nodes.first : nodes.last + 1] - capture.node_start[nodes.first]
+    keep, window_start = _kept(
+        windows[nodes.first : nodes.last], starts, nodes.rows, nodes.statistics, references.narrow, FAST_MAX
+    )
+    return Measured(references.key[nodes.rows[keep]], nodes.statistics[keep], window_start)
+
+
+@njit(cache=True, nogil=True)
+def _kept(windows, node_start, rows, statistics, narrow, fast_max):
+    """Numbers of the nodes that are kept, and where among them each window's begin."""
+    keep = np.empty(len(rows), np.int64)
+    starts = np.empty(len(windows), np.int64)
+    kept = begun = 0
+    for w in range(len(windows)):
+        before = kept
+        if windows[w]:
+            for i in range(node_start[w], node_start[w + 1]):
+                known = rows[i] < len(narrow)
+                if known and not (narrow[rows[i]] and statistics[i, fast_max] > TAINTED):
+                    keep[kept] = i
+                    kept += 1
+        if kept > before:
+            starts[begun] = before
+            begun += 1
+    return keep[:kept].copy(), starts[:begun].copy()
 
 
 def fits(capture: WindowedCapture, profile: VehicleProfile, nodes: NodeReading) -> np.ndarray:
@@ -146,8 +164,7 @@ def _halves(sample: Sample) -> tuple[Sample, Sample]:
 def _centre_and_spread(
     profile: VehicleProfile, rows: np.ndarray, statistics: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    known = rows < len(profile.key)
-    centre, spread = _by_id(rows[known], statistics[known], len(profile.key))
+    centre, spread = _by_id(rows, statistics, len(profile.key))
     unmeasured = np.isnan(centre[:, 0])
     if unmeasured.all():
         return profile.centre, profile.spread

@@ -17,7 +17,7 @@ class Grouped:
 
     @classmethod
     def of(cls, rows: np.ndarray, values: np.ndarray, count: int) -> Grouped:
-        """Group the (n, S) float32 values of (n,) rows below ``count``. Values must not be NaN."""
+        """Group the (n, S) float32 values of (n,) rows, less those of row ``count``. Values must not be NaN."""
         grouped, start = _group(rows, np.ascontiguousarray(values), count)
         for first, last in zip(start[:-1].tolist(), start[1:].tolist(), strict=True):
             if last - first > 1:
@@ -40,10 +40,10 @@ class Grouped:
 @njit(cache=True, nogil=True)
 def _group(rows, values, count):
     n, series = values.shape
-    start = np.zeros(count + 1, np.int64)
+    start = np.zeros(count + 2, np.int64)
     for i in range(n):
         start[rows[i] + 1] += 1
-    for k in range(count):
+    for k in range(count + 1):
         start[k + 1] += start[k]
     at = start[:-1].copy()
     grouped = np.empty((series, n), np.float32)
@@ -52,7 +52,7 @@ def _group(rows, values, count):
         at[rows[i]] += 1
         for s in range(series):
             grouped[s, place] = values[i, s]
-    return grouped, start
+    return grouped, start[:-1].copy()
 
 
 @njit(cache=True, nogil=True)

@@ -7,20 +7,17 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from canids.graphs.readings import Reading
-from canids.graphs.store import EDGE_COLUMNS, GRAPH_COLUMNS, NODE_COLUMNS, READINGS
+from canids.graphs.store import EDGE_COLUMNS, GRAPH_COLUMNS, NODE_COLUMNS
 
 
-def without(readings: Sequence[Reading], names: Iterable[str]) -> list[Reading]:
-    """The known and the own reading of a capture with every column of some readings, channels or all z scores set to 0.
+def without(name: str, reading: Reading, left_out: Iterable[str]) -> Reading:
+    """A capture's reading (of ``READINGS``) with every column of some readings, channels or all z scores set to 0.
 
     Args:
-        names: as ``graph.leave_out`` has them.
+        left_out: as ``graph.leave_out`` has them.
     """
-    kept = []
-    for prefix, reading in zip(READINGS, readings, strict=True):
-        parts = ((reading.nodes, NODE_COLUMNS), (reading.edges, EDGE_COLUMNS), (reading.graphs, GRAPH_COLUMNS))
-        kept.append(Reading(*(_without(values, columns, prefix, tuple(names)) for values, columns in parts)))
-    return kept
+    parts = ((reading.nodes, NODE_COLUMNS), (reading.edges, EDGE_COLUMNS), (reading.graphs, GRAPH_COLUMNS))
+    return Reading(*(_without(values, columns, name, tuple(left_out)) for values, columns in parts))
 
 
 def leaves_out(name: str, column: str) -> bool:

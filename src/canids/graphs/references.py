@@ -15,8 +15,9 @@ from canids.graphs.windows import WindowedCapture
 
 SMOOTHING = 0.5  # pseudo-count of every probability (Krichevsky-Trofimov)
 FEWEST_FRAMES = 2  # an ID heard less often stays unseen: a fuzzer's random IDs should not become known ones
-BYTE_VALUES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
-LANES = BYTE_VALUES.view(np.uint64).ravel()  # a byte's eight bits, each in a byte of its own
+LANES = np.unpackbits(np.arange(256, dtype=np.uint8), bitorder="little").view(
+    np.uint64
+)  # a byte's eight bits, each in a byte of its own
 LANE_FULL = 255
 
 
@@ -209,7 +210,23 @@ def _byte_cost(count: np.ndarray, total: np.ndarray) -> np.ndarray:
     Args:
         count: (ids, 64) how often each bit was set. total: (ids,) of how many words.
     """
-    set_ = _cost(count, total[:, None], 2).reshape(-1, 8, 8)
-    clear = _cost(total[:, None] - count, total[:, None], 2).reshape(-1, 8, 8)
-    more = (set_ - clear).astype(np.float32) @ BYTE_VALUES.T.astype(np.float32)
-    return clear.sum(axis=2, dtype=np.float32)[:, :, None] + more
+    set_ = _cost(count, total[:, None], 2)
+    clear = _cost(total[:, None] - count, total[:, None], 2)
+    return _byte_sums(set_ - clear, clear.reshape(-1, 8, 8).sum(axis=2))
+
+
+@njit(cache=True, nogil=True)
+def _byte_sums(more, clear):
+    """(ids, 8, 256) sums of ``more`` ((ids, 64)) over the bits that are set in a byte, above those of 0 ((ids, 8))."""
+    out = np.empty((len(more), 8, 256), np.float32)
+    sums = np.empty(256)
+    for k in range(len(more)):
+        for byte in range(8):
+            sums[0] = clear[k, byte]
+            for bit in range(8):
+                # Of the values that have this bit as their highest: those below it, and the bit.
+                highest = np.uint64(1) << np.uint64(bit)
+                for value in range(highest):
+                    sums[highest + value] = sums[value] + more[k, 8 * byte + bit]
+            out[k, byte] = sums
+    return out

@@ -41,18 +41,19 @@ CHANNELS, STATISTICS = tuple(CHANNEL_DEFINITIONS), tuple(STATISTIC_DEFINITIONS)
 
 def frame_channels(capture: WindowedCapture, profile: VehicleProfile, frames: slice) -> np.ndarray:
     """(n, 6) float32 channels of some frames; 0 for an unseen ID, the interval NaN where an ID has no last frame."""
-    rows = profile.rows(capture.ids)
+    return _channels(capture, profile, profile.rows(capture.ids), frames)
+
+
+def _channels(capture: WindowedCapture, profile: VehicleProfile, rows: np.ndarray, frames: slice) -> np.ndarray:
     start, stop, _ = frames.indices(len(capture.code))
-    row = rows[capture.code[start:stop]]
-    previous = rows[capture.code[start - 1]] if start else len(profile.key)
-    before = np.concatenate([[previous], row[:-1]])[: len(row)].astype(np.int32)
     return _frame_channels(
-        row,
-        before,
-        capture.log_interval[frames],
-        capture.repeats[frames],
-        capture.bits[frames],
-        capture.flips[frames],
+        rows,
+        capture.code[start:stop],
+        rows[capture.code[start - 1]] if start else len(profile.key),
+        capture.log_interval[start:stop],
+        capture.repeats[start:stop],
+        capture.bits[start:stop],
+        capture.flips[start:stop],
         profile.median,
         profile.shortest,
         profile.repeat_cost,
@@ -64,20 +65,7 @@ def frame_channels(capture: WindowedCapture, profile: VehicleProfile, frames: sl
 
 def node_statistics(capture: WindowedCapture, profile: VehicleProfile, first: int, last: int) -> np.ndarray:
     """(nodes, 14) float32 ``STATISTICS`` of the nodes of windows ``first`` to ``last`` - 1; 0 for an unseen ID."""
-    begin, end = capture.node_start[first], capture.node_start[last]
-    if begin == end:
-        return np.zeros((0, len(STATISTICS)), np.float32)
-    frames = slice(int(capture.first_frame[first]), int(capture.last_frame[last - 1]) + 1)
-    return _node_statistics(
-        frame_channels(capture, profile, frames),
-        capture.slot[capture.frame_count()[:first].sum() :],
-        capture.first_frame[first:last] - frames.start,
-        capture.last_frame[first:last] - frames.start,
-        capture.node_start[first : last + 1] - begin,
-        capture.node_frames[begin:end],
-        capture.node_rows(profile, first, last),
-        np.log(profile.share),
-    )
+    return read_nodes(capture, profile, first, last).statistics
 
 
 @dataclass(frozen=True)
@@ -96,8 +84,23 @@ class NodeReading:
 
 def read_nodes(capture: WindowedCapture, profile: VehicleProfile, first: int, last: int) -> NodeReading:
     """Read the nodes of windows ``first`` to ``last`` - 1 against a profile."""
-    rows = capture.node_rows(profile, first, last)
-    return NodeReading(first, last, rows, node_statistics(capture, profile, first, last))
+    begin, end = capture.node_start[first], capture.node_start[last]
+    if begin == end:
+        return NodeReading(first, last, np.zeros(0, np.int32), np.zeros((0, len(STATISTICS)), np.float32))
+    rows_of_ids = profile.rows(capture.ids)
+    rows = rows_of_ids[capture.node_code[begin:end]]
+    frames = slice(int(capture.first_frame[first]), int(capture.last_frame[last - 1]) + 1)
+    statistics = _node_statistics(
+        _channels(capture, profile, rows_of_ids, frames),
+        capture.slot[capture.frame_count()[:first].sum() :],
+        capture.first_frame[first:last] - frames.start,
+        capture.last_frame[first:last] - frames.start,
+        capture.node_start[first : last + 1] - begin,
+        capture.node_frames[begin:end],
+        rows,
+        np.log(profile.share),
+    )
+    return NodeReading(first, last, rows, statistics)
 
 
 def z_scores(statistics: np.ndarray, profile: VehicleProfile, rows: np.ndarray) -> np.ndarray:
@@ -117,13 +120,15 @@ def _z_scores(statistics, centre, spread, rows):
 
 
 @njit(cache=True, nogil=True)
-def _frame_channels(row, before, log_interval, repeats, bits, flips, median, shortest, repeat_cost, flip_cost, bit_cost,
-                    transition_cost):  # fmt: skip
+def _frame_channels(rows, code, before, log_interval, repeats, bits, flips, median, shortest, repeat_cost, flip_cost,
+                    bit_cost, transition_cost):  # fmt: skip
+    """The channels of frames of some codes; ``before`` is the row of the frame before the first."""
     # Unsigned indices need no look for negative ones, and sums of their own stay in registers.
-    n, unseen = np.uint64(len(row)), np.uint64(len(median))
-    out = np.zeros((len(row), 6), np.float32)
+    n, unseen, before = np.uint64(len(code)), np.uint64(len(median)), np.uint64(before)
+    out = np.zeros((len(code), 6), np.float32)
     for i in range(n):
-        k = np.uint64(row[i])
+        previous, k = before, np.uint64(rows[np.uint64(code[i])])
+        before = k
         if k == unseen:
             out[i, 0] = np.nan
             continue
@@ -133,7 +138,7 @@ def _frame_channels(row, before, log_interval, repeats, bits, flips, median, sho
             total += bit_cost[k, byte, set_ & np.uint64(255)]
             set_ >>= np.uint64(8)
         out[i, 4] = total
-        out[i, 5] = transition_cost[np.uint64(before[i]), k]
+        out[i, 5] = transition_cost[previous, k]
         if repeats[i] >= 0:
             out[i, 1] = max(np.float32(0), shortest[k] - log_interval[i])
             out[i, 2] = repeat_cost[k, np.uint64(repeats[i])]

@@ -100,46 +100,54 @@ class GraphStore:
 
     def select(self, windows: torch.Tensor) -> GraphStore:
         """The store of some windows only ((k,) int64, in the order wanted)."""
-        node_index, node_start = ranges(self.node_start, windows)
-        edge_index, edge_start = ranges(self.edge_start, windows)
-        return GraphStore(
-            nodes=self.nodes.index_select(0, node_index),
-            node_start=node_start,
-            node_id=self.node_id[node_index],
-            node_frames=self.node_frames[node_index],
-            ids=self.ids,
-            edges=self.edges[:, edge_index],
-            edge_start=edge_start,
-            edge_features=self.edge_features.index_select(0, edge_index),
-            edge_frames=self.edge_frames[edge_index],
-            graph_features=self.graph_features[windows],
-            **{name: getattr(self, name)[windows] for name in WINDOW_COLUMNS},
-            captures=self.captures,
-            attack_types=self.attack_types,
-        )
+        return pick([(self, windows)])
 
 
 WINDOW_COLUMNS = ("label", "attack_type", "capture", "role", "position", "last_frame", "start", "end")
 _TENSORS = tuple(each.name for each in fields(GraphStore) if each.name not in ("captures", "attack_types"))
+_START_OF = {
+    **dict.fromkeys(("nodes", "node_id", "node_frames"), "node_start"),
+    **dict.fromkeys(("edges", "edge_features", "edge_frames"), "edge_start"),
+}
 
 
-def ranges(start: torch.Tensor, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Flat indices of some windows' rows, window after window, and the offsets at which each begins among them."""
-    first, count = start[windows], start[windows + 1] - start[windows]
-    offsets = torch.zeros(len(windows) + 1, dtype=torch.int64, device=start.device)
-    torch.cumsum(count, 0, out=offsets[1:])
-    within = torch.arange(int(offsets[-1]), device=start.device)
-    return within + torch.repeat_interleave(first - offsets[:-1], count), offsets
+def pick(parts: Sequence[tuple[GraphStore, torch.Tensor]]) -> GraphStore:
+    """One store of some windows of each of several stores that name the same IDs, captures and attack types.
+
+    Windows ((k,) int64) come in the order wanted; those that follow each other are copied at once, and by numpy: torch
+    would start threads of its own, and they would be in the way of those that call.
+    """
+    stores = [{name: getattr(store, name).numpy() for name in _TENSORS} for store, _ in parts]
+    chosen = [windows.numpy() for _, windows in parts]
+    runs = [(store, *run) for store, windows in zip(stores, chosen, strict=True) for run in _runs(windows)]
+    picked = {"ids": stores[0]["ids"]}
+    for name in (*_START_OF, "graph_features", *WINDOW_COLUMNS):
+        pieces = [stores[0][name][..., :0] if name == "edges" else stores[0][name][:0]]
+        for store, first, last in runs:
+            if name in _START_OF:
+                first, last = store[_START_OF[name]][[first, last]]
+            pieces.append(store[name][..., first:last] if name == "edges" else store[name][first:last])
+        picked[name] = np.concatenate(pieces, axis=-1 if name == "edges" else 0)
+    for name in ("node_start", "edge_start"):
+        counts = [np.diff(store[name])[windows] for store, windows in zip(stores, chosen, strict=True)]
+        picked[name] = np.cumsum(np.concatenate([[0], *counts]))
+    first = parts[0][0]
+    tensors = {name: torch.from_numpy(each) for name, each in picked.items()}
+    return GraphStore(**tensors, captures=first.captures, attack_types=first.attack_types)
 
 
 def concatenate(stores: Sequence[GraphStore]) -> GraphStore:
     """One store of several that name the same IDs, captures and attack types."""
-    own = [name for name in _TENSORS if name != "ids"]
-    joined = {name: torch.cat([getattr(s, name) for s in stores], dim=1 if name == "edges" else 0) for name in own}
-    for name in ("node_start", "edge_start"):
-        ends = torch.cat([getattr(s, name).diff() for s in stores])
-        joined[name] = torch.cat([torch.zeros(1, dtype=torch.int64), ends.cumsum(0)])
-    return GraphStore(**joined, ids=stores[0].ids, captures=stores[0].captures, attack_types=stores[0].attack_types)
+    return pick([(store, torch.arange(len(store))) for store in stores])
+
+
+def _runs(windows: np.ndarray) -> list[tuple[int, int]]:
+    """[first, last + 1) of the stretches in which each window follows the one before."""
+    if not len(windows):
+        return []
+    breaks = np.flatnonzero(np.diff(windows) != 1)
+    first, last = windows[np.append(0, breaks + 1)], windows[np.append(breaks, -1)] + 1
+    return list(zip(first.tolist(), last.tolist(), strict=True))
 
 
 def save_store(path: Path, store: GraphStore) -> None:
@@ -171,14 +179,13 @@ def load_store(path: Path) -> GraphStore:
 
 def store_of_arrays(**arrays: np.ndarray | tuple[str, ...]) -> GraphStore:
     """A store from numpy arrays, each converted to the type that it is kept in."""
-    index = torch.int16 if len(arrays["ids"]) <= torch.iinfo(torch.int16).max else torch.int32
+    index = np.int16 if len(arrays["ids"]) <= np.iinfo(np.int16).max else np.int32
     kept = {
-        "nodes": torch.float16, "edge_features": torch.float16, "graph_features": torch.float16,
-        "node_id": index, "node_frames": torch.uint8, "edge_frames": torch.uint8, "ids": torch.int64,
-        "edges": torch.uint8, "node_start": torch.int64, "edge_start": torch.int64,
-        "label": torch.int64, "attack_type": torch.int16, "capture": torch.int16, "role": torch.int8,
-        "position": torch.int32, "last_frame": torch.int32, "start": torch.float64, "end": torch.float64,
+        "nodes": np.float16, "edge_features": np.float16, "graph_features": np.float16,
+        "node_id": index, "node_frames": np.uint8, "edge_frames": np.uint8, "ids": np.int64,
+        "edges": np.uint8, "node_start": np.int64, "edge_start": np.int64,
+        "label": np.int64, "attack_type": np.int16, "capture": np.int16, "role": np.int8,
+        "position": np.int32, "last_frame": np.int32, "start": np.float64, "end": np.float64,
     }  # fmt: skip
-    # torch converts to half precision several times faster than numpy does.
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(arrays.pop(name))).to(dtype) for name, dtype in kept.items()}
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(arrays.pop(name), dtype)) for name, dtype in kept.items()}
     return GraphStore(**tensors, **arrays)
