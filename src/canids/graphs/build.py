@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -198,7 +198,11 @@ def _read(
     sets = [_references(references, c.vehicle, c) for c in used]
     wanted = [*sets, *(_references(references, c.vehicle) for c in references if c.scenario not in MADE)]
     joined = [JoinedReadings.empty(c.windows) for c in used]
+    samples: dict[int, Future[Sample]] = {}
     fits: dict[tuple[int, ...], Future[VehicleProfile]] = {}
+
+    def fit(mine: tuple[int, ...]) -> VehicleProfile:
+        return fit_profile([samples[number].result() for number in mine])
 
     def read_own(number: int) -> None:
         reading = own_reading(used[number].windows, graph.warmup, graph.quarantine)
@@ -209,14 +213,16 @@ def _read(
             reading = known_reading(used[number].windows, fits[sets[number]].result())
             joined[number].write("known", without("known", reading, graph.leave_out))
 
-    # The longest first, or the other threads would wait for it in the end; own readings wait for no profile.
+    # The longest first, or the other threads would wait for it in the end. What a job waits for began before it.
     longest = sorted(range(len(used)), key=lambda number: -len(used[number].windows))
     by_length = sorted(
         dict.fromkeys(filter(None, wanted)), key=lambda mine: -sum(len(references[i].windows) for i in mine)
     )
     with ThreadPoolExecutor(threads) as pool:
+        for number in {number for mine in by_length for number in mine}:
+            samples[number] = pool.submit(Sample.of, references[number].windows, ~references[number].attacked)
         for mine in by_length:
-            fits[mine] = pool.submit(_fit, [references[i] for i in mine])
+            fits[mine] = pool.submit(fit, mine)
         readings = [pool.submit(read, number) for read in (read_own, read_known) for number in longest]
         for each in track([*fits.values(), *readings], "graphs"):
             each.result()
@@ -235,11 +241,6 @@ def _references(
     ]
     quiet = [number for number in mine if not references[number].attacked.any()]
     return tuple(quiet or [number for number in mine if not references[number].attacked.all()])
-
-
-def _fit(captures: Iterable[LabelledCapture]) -> VehicleProfile:
-    """The profile of some captures' attack-free windows."""
-    return fit_profile([Sample.of(c.windows, ~c.attacked) for c in captures])
 
 
 def _store(

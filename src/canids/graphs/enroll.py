@@ -43,10 +43,13 @@ def fit_profile(samples: Sequence[Sample]) -> VehicleProfile:
     A z needs the spread of windows that did not fit the references, or it is too small: the references are fitted on
     one half of the windows and the statistics measured on the other, both ways.
 
+    Args:
+        samples: none of them extended.
+
     Raises:
         ValueError: there is no window to fit on.
     """
-    halves = [_halves(sample) for sample in samples]
+    halves = [sample.halves for sample in samples]
     measured = []
     for fit_on, measure_on in ((0, 1), (1, 0)):
         fitted = [half[fit_on] for half in halves if half[fit_on].windows.any()]
@@ -145,20 +148,6 @@ def _largest_timing_z(statistics, centre, spread, rows, window_start):
                 for s in TIMING:
                     out[w] = max(out[w], abs(statistics[i, s] - centre[k, s]) / spread[k, s])
     return out
-
-
-def _halves(sample: Sample) -> tuple[Sample, Sample]:
-    """The first and the second half of a sample's windows, without those of the second that reach into the first."""
-    chosen = np.flatnonzero(sample.windows)
-    middle = len(chosen) // 2
-    first, second = np.zeros_like(sample.windows), np.zeros_like(sample.windows)
-    first[chosen[:middle]] = True
-    if middle:
-        overlap = sample.capture.first_frame[chosen] <= sample.capture.last_frame[chosen[middle - 1]]
-        second[chosen[middle:][~overlap[middle:]]] = True
-    else:
-        second[chosen] = True
-    return Sample.of(sample.capture, first), Sample.of(sample.capture, second)
 
 
 def _centre_and_spread(

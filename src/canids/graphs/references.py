@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -40,30 +40,50 @@ class Counts:
 
 @dataclass(frozen=True)
 class Sample:
-    """Windows of a capture to fit on: ``windows`` is (w,) bool, ``inside`` (n,) bool their frames."""
+    """Windows of a capture to fit on.
+
+    Attributes:
+        windows: (w,) bool. inside: (n,) bool, their frames.
+        halves: the first and the second half of the windows, less those of the second that reach into the first; where
+            the sample was not extended.
+    """
 
     capture: WindowedCapture
     windows: np.ndarray
     inside: np.ndarray
     counts: Counts
+    halves: tuple[Sample, Sample] | None = None
 
     @classmethod
     def of(cls, capture: WindowedCapture, windows: np.ndarray) -> Sample:
         """The sample of some windows."""
-        return cls._of_frames(capture, windows, capture.frames_of(windows))
+        first, second = _halves(capture, windows)
+        first_half = cls._of_frames(capture, first, capture.frames_of(first))
+        both, second_half = first_half.extended(second)
+        whole, _ = both.extended(windows)
+        return replace(whole, halves=(first_half, second_half))
 
     def extended(self, windows: np.ndarray) -> tuple[Sample, Sample]:
         """The sample with some windows more, and the sample of these alone, less the frames that were in it before."""
         more = self._of_frames(self.capture, windows, self.capture.frames_of(windows) & ~self.inside)
-        both = Sample(
-            self.capture, self.windows | windows, self.inside | more.inside, self.counts + more.counts
-        )  # fmt: skip
+        both = Sample(self.capture, self.windows | windows, self.inside | more.inside, self.counts + more.counts)
         return both, more
 
     @classmethod
     def _of_frames(cls, capture: WindowedCapture, windows: np.ndarray, inside: np.ndarray) -> Sample:
         counted = _count(capture.code, capture.repeats, capture.bits, capture.flips, inside, len(capture.ids), LANES)
         return cls(capture, windows, inside, Counts(*counted))
+
+
+def _halves(capture: WindowedCapture, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(w,) bool each: the first and the second half of some windows, see ``Sample``."""
+    chosen = np.flatnonzero(windows)
+    middle = len(chosen) // 2
+    reached = capture.last_frame[chosen[middle - 1]] if middle else -1
+    first, second = np.zeros_like(windows), np.zeros_like(windows)
+    first[chosen[:middle]] = True
+    second[chosen[middle:]] = capture.first_frame[chosen[middle:]] > reached
+    return first, second
 
 
 def fit_references(samples: Sequence[Sample]) -> VehicleProfile:

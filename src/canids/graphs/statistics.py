@@ -126,6 +126,7 @@ def _frame_channels(rows, code, before, log_interval, repeats, bits, flips, medi
     # Unsigned indices need no look for negative ones, and sums of their own stay in registers.
     n, unseen, before = np.uint64(len(code)), np.uint64(len(median)), np.uint64(before)
     out = np.zeros((len(code), 6), np.float32)
+    unflipped = flip_cost[:, :, 0].sum(axis=1)  # of a repeated payload, which many are
     for i in range(n):
         previous, k = before, np.uint64(rows[np.uint64(code[i])])
         before = k
@@ -142,10 +143,12 @@ def _frame_channels(rows, code, before, log_interval, repeats, bits, flips, medi
         if repeats[i] >= 0:
             out[i, 1] = max(np.float32(0), shortest[k] - log_interval[i])
             out[i, 2] = repeat_cost[k, np.uint64(repeats[i])]
-            flipped, total = flips[i], np.float32(0)
-            for byte in range(np.uint64(8)):
-                total += flip_cost[k, byte, flipped & np.uint64(255)]
-                flipped >>= np.uint64(8)
+            flipped, total = flips[i], unflipped[k]
+            if flipped:
+                total = np.float32(0)
+                for byte in range(np.uint64(8)):
+                    total += flip_cost[k, byte, flipped & np.uint64(255)]
+                    flipped >>= np.uint64(8)
             out[i, 3] = total
     return out
 
