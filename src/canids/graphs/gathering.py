@@ -37,9 +37,10 @@ def gather_rows(
             edge_index[1, edge + i] = edges[1, first_edge + i] + node
         for i in range(edge_count * edge_columns):
             bits[i] = _widened(edge_bits[first_edge * edge_columns + i])
-        for i in range(edge_count):
-            for c in range(edge_columns):
+        for c in range(edge_columns):
+            for i in range(edge_count):
                 edge_attr[edge + i, c] = values[i * edge_columns + c] * HALF_TO_SINGLE
+        for i in range(edge_count):
             edge_attr[edge + i, edge_columns] = logarithms[edge_frames[first_edge + i]]
         for c in range(graph_columns):
             graph_bits[c] = _widened(graph_features[w, c])
