@@ -14,7 +14,7 @@ from canids.errors import ArtifactError
 from canids.graphs.enroll import fit_profile, fits
 from canids.graphs.profile import VehicleProfile, load_profile, save_profile
 from canids.graphs.references import Sample
-from canids.graphs.statistics import CHANNELS, STATISTICS, frame_channels, node_statistics, read_nodes, z_scores
+from canids.graphs.statistics import CHANNELS, STATISTICS, frame_channels, read_nodes, z_scores
 from canids.graphs.windows import EXTENDED, Cut, WindowedCapture, window_capture
 
 SIZES = {"window": st.integers(4, 12), "stride": st.integers(1, 15)}
@@ -74,7 +74,7 @@ class TestAgainstTheReference:
     def test_node_statistics_of_other_frames_are_alike(self, frames, others, window, stride):
         profile, plain = both_ways(frames, window, stride)
         capture, facts = window_capture(others, Cut(window, stride)), facts_of(others)
-        got = node_statistics(capture, profile, 0, len(capture))
+        got = read_nodes(capture, profile, 0, len(capture)).statistics
         for w, inside in enumerate(windows_of(len(others), window, stride)):
             found = statistics_of([facts[i] for i in inside], plain)
             expected = [[node[name] for name in STATISTICS] for node in found.values()]
@@ -88,9 +88,9 @@ class TestAgainstTheReference:
         first = data.draw(st.integers(0, len(capture) - 1))
         last = data.draw(st.integers(first, len(capture)))
         profile = fit_profile([Sample.of(capture, every(capture))])
-        whole = node_statistics(capture, profile, 0, len(capture))
+        whole = read_nodes(capture, profile, 0, len(capture)).statistics
         np.testing.assert_array_equal(
-            node_statistics(capture, profile, first, last),
+            read_nodes(capture, profile, first, last).statistics,
             whole[capture.node_start[first] : capture.node_start[last]],
         )
 
@@ -154,7 +154,9 @@ class TestCentreAndSpread:
         parts = []
         for fit_on, measure_on in ((half, ~nodes), (~half, nodes)):
             profile = fit_profile([Sample.of(capture, fit_on)])
-            parts.append((capture.node_key[measure_on], node_statistics(capture, profile, 0, len(capture))[measure_on]))
+            parts.append(
+                (capture.node_key[measure_on], read_nodes(capture, profile, 0, len(capture)).statistics[measure_on])
+            )
         keys, statistics = (np.concatenate(each) for each in zip(*parts, strict=True))
         return keys, statistics
 
@@ -169,7 +171,7 @@ class TestCentreAndSpread:
     def test_quiet_traffic_lies_within_a_few_spreads(self, capture):
         profile = fit_profile([Sample.of(capture, every(capture))])
         other = window_capture(periodic(2000, 4), Cut(50, 50))
-        z = z_scores(node_statistics(other, profile, 0, len(other)), profile, profile.rows(other.node_key))
+        z = z_scores(read_nodes(other, profile, 0, len(other)).statistics, profile, profile.rows(other.node_key))
         assert np.mean(np.abs(z) < 3) > 0.97
 
     def test_overlapping_windows_where_the_halves_meet_are_not_measured(self):
@@ -250,9 +252,8 @@ class TestOnDisk:
     def test_a_loaded_profile_reads_frames_alike(self, tmp_path):
         profile, capture = profile_of(periodic(500, 3)), window_capture(periodic(300, 4), Cut(10, 10))
         save_profile(tmp_path / "kia", profile, "kia", [])
-        np.testing.assert_array_equal(
-            node_statistics(capture, load_profile(tmp_path / "kia"), 0, 30), node_statistics(capture, profile, 0, 30)
-        )
+        got = read_nodes(capture, load_profile(tmp_path / "kia"), 0, 30).statistics
+        np.testing.assert_array_equal(got, read_nodes(capture, profile, 0, 30).statistics)
 
     def test_the_page_for_readers_tells_the_usual_interval(self, tmp_path):
         save_profile(tmp_path / "kia", profile_of(frames_of(np.arange(50) * 0.25, [0x2A] * 50)), "kia", ["train/a"])

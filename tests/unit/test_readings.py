@@ -24,7 +24,7 @@ from canids.graphs.readings import (
     own_reading,
 )
 from canids.graphs.references import Sample
-from canids.graphs.statistics import STATISTICS, node_statistics, z_scores
+from canids.graphs.statistics import STATISTICS, read_nodes, z_scores
 from canids.graphs.windows import Cut, WindowedCapture, window_capture
 
 WARMUP = 4
@@ -195,7 +195,7 @@ class TestMeaning:
 
     def test_a_nodes_features_are_asinh_of_statistics_and_z(self):
         capture = window_capture(periodic(100, 1), Cut(10, 10))
-        statistics = node_statistics(capture, KNOWN, 0, 10)
+        statistics = read_nodes(capture, KNOWN, 0, 10).statistics
         z = z_scores(statistics, KNOWN, KNOWN.rows(capture.node_key))
         for name, column in (("interval_mean", statistics), ("interval_mean_z", z)):
             got = known_reading(capture, KNOWN).nodes[:, NODE_FEATURES.index(name)]

@@ -41,10 +41,7 @@ CHANNELS, STATISTICS = tuple(CHANNEL_DEFINITIONS), tuple(STATISTIC_DEFINITIONS)
 
 def frame_channels(capture: WindowedCapture, profile: VehicleProfile, frames: slice) -> np.ndarray:
     """(n, 6) float32 channels of some frames; 0 for an unseen ID, the interval NaN where an ID has no last frame."""
-    return _channels(capture, profile, profile.rows(capture.ids), frames)
-
-
-def _channels(capture: WindowedCapture, profile: VehicleProfile, rows: np.ndarray, frames: slice) -> np.ndarray:
+    rows = profile.rows(capture.ids)
     start, stop, _ = frames.indices(len(capture.code))
     return _frame_channels(
         rows,
@@ -63,17 +60,12 @@ def _channels(capture: WindowedCapture, profile: VehicleProfile, rows: np.ndarra
     )
 
 
-def node_statistics(capture: WindowedCapture, profile: VehicleProfile, first: int, last: int) -> np.ndarray:
-    """(nodes, 14) float32 ``STATISTICS`` of the nodes of windows ``first`` to ``last`` - 1; 0 for an unseen ID."""
-    return read_nodes(capture, profile, first, last).statistics
-
-
 @dataclass(frozen=True)
 class NodeReading:
     """The nodes of windows ``first`` to ``last`` - 1 against a profile.
 
     Attributes:
-        rows: (nodes,) int32 row in the profile. statistics: (nodes, S) float32, 0 for an unseen ID.
+        rows: (nodes,) int32 row in the profile. statistics: (nodes, S) float32 ``STATISTICS``, 0 for an unseen ID.
     """
 
     first: int
@@ -84,14 +76,13 @@ class NodeReading:
 
 def read_nodes(capture: WindowedCapture, profile: VehicleProfile, first: int, last: int) -> NodeReading:
     """Read the nodes of windows ``first`` to ``last`` - 1 against a profile."""
+    rows = capture.node_rows(profile, first, last)
     begin, end = capture.node_start[first], capture.node_start[last]
     if begin == end:
-        return NodeReading(first, last, np.zeros(0, np.int32), np.zeros((0, len(STATISTICS)), np.float32))
-    rows_of_ids = profile.rows(capture.ids)
-    rows = rows_of_ids[capture.node_code[begin:end]]
+        return NodeReading(first, last, rows, np.zeros((0, len(STATISTICS)), np.float32))
     frames = slice(int(capture.first_frame[first]), int(capture.last_frame[last - 1]) + 1)
     statistics = _node_statistics(
-        _channels(capture, profile, rows_of_ids, frames),
+        frame_channels(capture, profile, frames),
         capture.slot[capture.frame_count()[:first].sum() :],
         capture.first_frame[first:last] - frames.start,
         capture.last_frame[first:last] - frames.start,
