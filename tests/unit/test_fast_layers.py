@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from model_makers import config, traffic
+from torch.nn.functional import elu
 from torch_geometric.nn import GATConv
 from torch_geometric.utils import scatter
 
@@ -14,6 +15,7 @@ from canids.graphs.batches import NODE_INPUTS, GraphBatch, budget_batches, drop_
 from canids.graphs.placement import PlacedStore
 from canids.models.attention import EdgeAttention
 from canids.models.build import build_gat, build_vgae
+from canids.models.elu import elu_
 from canids.models.pooling import mean_and_max
 from canids.models.residual import ResidualDropout
 from canids.training.datamodules import BatchLoader
@@ -100,19 +102,37 @@ class TestPooling:
         close(nodes.grad[:, 0], 1 / BATCH.node_start.diff()[BATCH.batch])
 
 
+class TestElu:
+    EXTREMES = torch.tensor([0.0, -88.0, -1e30, float("-inf"), float("inf")])
+    X = torch.cat([random(1000) * 10 ** random(1000, seed=1), EXTREMES])
+
+    def test_it_gives_what_torch_gives(self):
+        torch.testing.assert_close(elu_(self.X.clone()), elu(self.X), atol=1e-7, rtol=1e-6)
+
+    def test_its_gradient_is_torchs(self):
+        x, other = (self.X.clone().requires_grad_() for _ in range(2))
+        elu_(x * 1).sum().backward()
+        elu(other).sum().backward()
+        torch.testing.assert_close(x.grad, other.grad, atol=1e-6, rtol=1e-6)
+
+    def test_what_is_not_a_number_stays_so(self):
+        assert elu_(torch.tensor([1.0, float("nan")])).isnan().tolist() == [False, True]
+
+
 class TestResidualDropout:
     STATE, MESSAGE = random(400, 50), random(400, 50, seed=1)
+    ACTIVE = elu(MESSAGE)
 
     def dropped(self, seed: int = 0, chance: float = 0.3, message: torch.Tensor = MESSAGE) -> torch.Tensor:
         torch.manual_seed(seed)
         return ResidualDropout(chance)(self.STATE, message)
 
     def test_in_use_nothing_is_dropped(self):
-        assert torch.equal(ResidualDropout(0.3).eval()(self.STATE, self.MESSAGE), self.STATE + self.MESSAGE)
+        close(ResidualDropout(0.3).eval()(self.STATE, self.MESSAGE.clone()), self.STATE + self.ACTIVE)
 
     @pytest.mark.parametrize("chance", [0.1, 0.5, 0.9])
     def test_so_many_are_dropped_and_the_others_scaled_up(self, chance):
-        share = (self.dropped(chance=chance) - self.STATE) / self.MESSAGE
+        share = (self.dropped(chance=chance) - self.STATE) / self.ACTIVE
         kept = share.abs() > 0.5
         assert kept.float().mean().item() == pytest.approx(1 - chance, abs=0.01)
         torch.testing.assert_close(share[kept], torch.full((int(kept.sum()),), 1 / (1 - chance)), atol=0.05, rtol=0)
@@ -129,7 +149,9 @@ class TestResidualDropout:
         message = self.MESSAGE.clone().requires_grad_()
         out = self.dropped(message=message)
         out.sum().backward()
-        torch.testing.assert_close(out, self.STATE + message * message.grad)
+        active = self.MESSAGE.clone().requires_grad_()
+        elu(active).sum().backward()
+        close(out, self.STATE + self.ACTIVE * message.grad / active.grad)
 
 
 class TestOnADevice:

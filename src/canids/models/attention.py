@@ -8,6 +8,8 @@ from numba import njit
 from torch.nn.functional import linear
 from torch_geometric.nn import GATConv
 
+from canids.models.elu import exp_minus_one
+
 SLOPE = 0.2  # of the leaky ReLU below 0, as in the paper
 FAST = {"reassoc", "contract"}  # sums may be vectorised; NaN and infinity stay what they are
 
@@ -82,7 +84,13 @@ def _attend(rows, edge_scores, source, target, out, weight, slope):
     for e in range(edges):
         v = np.uint64(target[e])
         for h in range(heads):
-            weight[e, h] = np.exp(weight[e, h] - largest[v, h])
+            weight[e, h] -= largest[v, h]
+    flat = weight.reshape(-1)
+    for i in range(edges * heads):
+        flat[i] = exp_minus_one(flat[i]) + np.float32(1)
+    for e in range(edges):
+        v = np.uint64(target[e])
+        for h in range(heads):
             total[v, h] += weight[e, h]
     for e in range(edges):
         u, v = np.uint64(source[e]), np.uint64(target[e])

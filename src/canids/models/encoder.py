@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from canids.models.attention import EdgeAttention
+from canids.models.elu import elu_
 from canids.models.residual import ResidualDropout
 
 
@@ -31,9 +32,7 @@ class GatEncoder(nn.Module):
         self.add = ResidualDropout(dropout)
 
     def forward(self, x: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor) -> list[torch.Tensor]:
-        # In place, for then the gradient is read off the result and needs no exponential.
-        states = [nn.functional.elu_(self.project(x))]
+        states = [elu_(self.project(x))]
         for attend, norm in zip(self.attend, self.norm, strict=True):
-            message = nn.functional.elu_(attend(norm(states[-1]), edge_index, edge_attr))
-            states.append(self.add(states[-1], message))
+            states.append(self.add(states[-1], attend(norm(states[-1]), edge_index, edge_attr)))
         return states

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from canids.graphs.batches import EDGE_INPUTS, NODE_INPUTS, GraphBatch
+from canids.models.elu import Elu, elu_
 from canids.models.encoder import GatEncoder
 from canids.models.pooling import mean_and_max
 
@@ -30,10 +31,10 @@ class Gat(nn.Module):
         self.encoder = GatEncoder(NODE_INPUTS, EDGE_INPUTS, hidden, heads, layers, dropout)
         width = self.encoder.width
         self.jump = nn.Linear(width * (layers + 1), width)
-        self.head = nn.Sequential(nn.Linear(2 * width, width), nn.ELU(), nn.Dropout(dropout), nn.Linear(width, CLASSES))
+        self.head = nn.Sequential(nn.Linear(2 * width, width), Elu(), nn.Dropout(dropout), nn.Linear(width, CLASSES))
 
     def forward(self, graphs: GraphBatch) -> GatOutput:
         states = self.encoder(graphs.x, graphs.edge_index, graphs.edge_attr)
-        nodes = nn.functional.elu_(self.jump(torch.cat(states, dim=1)))
+        nodes = elu_(self.jump(torch.cat(states, dim=1)))
         embedding = mean_and_max(nodes, graphs)
         return GatOutput(self.head(embedding), embedding)

@@ -9,6 +9,7 @@ from torch import nn
 from torch_geometric.utils import scatter
 
 from canids.graphs.batches import EDGE_INPUTS, NODE_INPUTS, GraphBatch, present_inputs
+from canids.models.elu import Elu
 from canids.models.encoder import GatEncoder
 
 CLIP = 10.0
@@ -41,8 +42,8 @@ class Vgae(nn.Module):
         width = self.encoder.width
         self.mean = nn.Linear(width, latent)
         self.log_variance = nn.Linear(width, latent)
-        self.decode_nodes = nn.Sequential(nn.Linear(latent, width), nn.ELU(), nn.Linear(width, NODE_INPUTS))
-        self.decode_neighbourhood = nn.Sequential(nn.Linear(latent, width), nn.ELU(), nn.Linear(width, NODE_INPUTS))
+        self.decode_nodes = nn.Sequential(nn.Linear(latent, width), Elu(), nn.Linear(width, NODE_INPUTS))
+        self.decode_neighbourhood = nn.Sequential(nn.Linear(latent, width), Elu(), nn.Linear(width, NODE_INPUTS))
         self.source = nn.Linear(latent, latent)
         self.edge_bias = nn.Parameter(torch.zeros(()))
         # Inputs are standardised, or the loud ones would drown the quiet: an unseen ID is one small number among many.
