@@ -56,9 +56,10 @@ def run(config: DictConfig, overrides: list[str], folder: Path, strategy: str, s
         AutoencoderTrainer(settings.models.vgae, settings.trainer, seed, "teacher", graphs, vgae).train()
     trained = gat_trainer(settings.models.gat, settings.trainer, seed, graphs, gat, vgae).train()
     present = [s for s in config.dataset.test if (graphs / f"{s}.safetensors").exists()]
-    stores = [load_store(graphs / f"{part}.safetensors") for part in ("train", "val", *present)]
+    train, val, *tests = (load_store(graphs / f"{part}.safetensors") for part in ("train", "val", *present))
     models = load_vgae(vgae), load_gat(gat)
-    states = fusion_states(*models, stores, fit_calibration(*models, stores[:2], config.calibration.false_alarms))
+    calibration = fit_calibration(*models, train, val, config.calibration.false_alarms)
+    states = fusion_states(*models, [val, *tests], calibration)
     facts = {key: trained[key] for key in ("best_epoch", "epochs", "training_seconds", "val_auroc")}
     return [
         {"strategy": strategy, "seed": seed, "scenario": scenario, **facts, **metrics}

@@ -30,7 +30,7 @@ BLIND = np.isin(np.arange(160), [5, 9, 123, 150])
 
 
 def states(train: GraphStore = TRAIN, val: GraphStore = VAL, test: GraphStore = TEST) -> FusionStates:
-    return fusion_states(VGAE, GAT, [train, val, test], fit_calibration(VGAE, GAT, [train, val], 0.01))
+    return fusion_states(VGAE, GAT, [train, val, test], fit_calibration(VGAE, GAT, train, val, 0.01))
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ class TestOnDisk:
             load_states(tmp_path / "states.safetensors")
 
     def test_a_calibration_gives_the_same_states_once_it_was_written_and_read(self, made, tmp_path):
-        save_calibration(tmp_path / "calibration.safetensors", fit_calibration(VGAE, GAT, [TRAIN, VAL], 0.01))
+        save_calibration(tmp_path / "calibration.safetensors", fit_calibration(VGAE, GAT, TRAIN, VAL, 0.01))
         loaded = fusion_states(VGAE, GAT, [TRAIN, VAL, TEST], load_calibration(tmp_path / "calibration.safetensors"))
         assert all(np.array_equal(value, getattr(loaded, name)) for name, value in vars(made).items())
 
@@ -169,7 +169,7 @@ class TestOnDisk:
             load_calibration(tmp_path / "calibration.safetensors")
 
     def test_a_calibration_of_other_quantities_is_refused(self, tmp_path, monkeypatch):
-        save_calibration(tmp_path / "calibration.safetensors", fit_calibration(VGAE, GAT, [TRAIN, VAL], 0.01))
+        save_calibration(tmp_path / "calibration.safetensors", fit_calibration(VGAE, GAT, TRAIN, VAL, 0.01))
         monkeypatch.setattr("canids.fusion.cascade_calibration._NAMES", {"quantities": [], "readings": []})
         with pytest.raises(ArtifactError, match="of other quantities"):
             load_calibration(tmp_path / "calibration.safetensors")

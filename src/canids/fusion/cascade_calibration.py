@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +14,14 @@ from canids.artifacts import read_names, write_tensors
 from canids.errors import ArtifactError, DatasetError
 from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
 from canids.fusion.quantities import QUALITIES, QUANTITIES, Scored, score_stores
-from canids.graphs.splits import ROLES, VALIDATION_ROLES
+from canids.graphs.splits import ROLES
 from canids.graphs.store import READINGS, GraphStore
 from canids.models.gat import Gat
 from canids.models.scoring import score_gat, score_vgae
 from canids.models.vgae import Vgae
 
 LARGEST = 10.0
+MOST_WINDOWS = 20_000  # training windows whose quantities are looked at
 MODELS = ("vgae", "gat")
 # What a file's numbers are of; one of other quantities or readings would be read wrongly.
 _NAMES = {"quantities": [*QUANTITIES, *QUALITIES], "readings": list(READINGS)}
@@ -50,28 +50,24 @@ class CascadeCalibration:
         return np.clip((quantities - self.mean) / (self.std + 1e-6), -LARGEST, LARGEST).astype(np.float32)
 
 
-def fit_calibration(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], false_alarms: float) -> CascadeCalibration:
-    """Fit the calibration of two models.
+def fit_calibration(
+    vgae: Vgae, gat: Gat, train: GraphStore, val: GraphStore, false_alarms: float
+) -> CascadeCalibration:
+    """Fit the calibration of two models on a dataset's training and validation windows.
 
-    Quantities are standardised on the training windows. Probabilities are calibrated on validation windows: the slope
-    on those that select, even odds where a share ``false_alarms`` of the attack-free ones would alarm. These are read
-    as they are and with either reading withheld, so that windows of a vehicle that no one enrolled have even odds of
-    their own.
-
-    Args:
-        stores: training and validation windows of one dataset.
+    Quantities are standardised on the training windows: of many, every k-th tells mean and spread as well.
+    Probabilities are calibrated on validation windows: the slope on those that select, even odds where a share
+    ``false_alarms`` of the attack-free ones would alarm. These are read as they are and with either reading withheld:
+    windows of a vehicle that no one enrolled have even odds of their own.
 
     Raises:
         DatasetError: the windows that select hold one class only, or too few are attack-free.
     """
-    role, label, capture = (
-        np.concatenate([getattr(store, name).numpy() for store in stores]) for name in ("role", "label", "capture")
-    )
-    select = role == ROLES.index("select")
+    select, label = val.role.numpy() == ROLES.index("select"), val.label.numpy()
     if len(np.unique(label[select])) < 2:
         raise DatasetError("the windows that select hold one class only; probabilities cannot be calibrated")
-    scored = score_stores(vgae, gat, stores)
-    withheld = _quiet_validation(stores, role, label, capture)
+    scored = score_stores(vgae, gat, [val.select(torch.from_numpy(np.flatnonzero(select)))])
+    withheld = _quiet(val)
     scorers = {
         "vgae": (scored.vgae, lambda store: score_vgae(vgae, store).score),
         "gat": (scored.gat, lambda store: score_gat(gat, store).score),
@@ -80,11 +76,12 @@ def fit_calibration(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], false_al
     for name, (score, scorer) in scorers.items():
         samples = [(scorer(store).numpy(), store.read_by.numpy(), store.capture.numpy()) for store in withheld]
         try:
-            fitted[name] = Calibration(platt_slope(score[select], label[select]), limits(samples, false_alarms))
+            fitted[name] = Calibration(platt_slope(score, label[select]), limits(samples, false_alarms))
         except ValueError as error:
             raise DatasetError(f"{error}; more attack-free captures are needed") from None
-    train = scored.quantities(**_probabilities(fitted, scored))[role == ROLES.index("train")]
-    return CascadeCalibration(**fitted, mean=train.mean(axis=0), std=train.std(axis=0))
+    seen = score_stores(vgae, gat, [train.select(torch.arange(0, len(train), len(train) // MOST_WINDOWS + 1))])
+    quantities = seen.quantities(**_probabilities(fitted, seen))
+    return CascadeCalibration(**fitted, mean=quantities.mean(axis=0), std=quantities.std(axis=0))
 
 
 def _probabilities(calibrations: dict[str, Calibration], scored: Scored) -> dict[str, np.ndarray]:
@@ -94,21 +91,11 @@ def _probabilities(calibrations: dict[str, Calibration], scored: Scored) -> dict
     return {name: np.where(blind, np.float32(0), p.astype(np.float32)) for name, p in found.items()}
 
 
-def _quiet_validation(
-    stores: Sequence[GraphStore], role: np.ndarray, label: np.ndarray, capture: np.ndarray
-) -> list[GraphStore]:
+def _quiet(val: GraphStore) -> list[GraphStore]:
     """The attack-free validation windows, as they are read and with either reading withheld."""
-    validating = np.isin(role, VALIDATION_ROLES)
-    quiet = np.zeros(len(validating), bool)
-    quiet[validating] = quiet_windows(label[validating], capture[validating])
-    first, chosen = 0, []
-    for store in stores:
-        mine = torch.from_numpy(np.flatnonzero(quiet[first : first + len(store)]))
-        first += len(store)
-        if len(mine):
-            part = store.select(mine)
-            chosen += [part, *(part.without(reading) for reading in READINGS)]
-    return chosen
+    chosen = np.flatnonzero(quiet_windows(val.label.numpy(), val.capture.numpy()))
+    quiet = val.select(torch.from_numpy(chosen))
+    return [quiet, *(quiet.without(reading) for reading in READINGS)] if len(chosen) else []
 
 
 def save_calibration(path: Path, calibration: CascadeCalibration) -> None:

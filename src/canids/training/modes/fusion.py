@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 def write_fusion_states(
     vgae: Path, gat: Path, fitting: Sequence[Path], tests: Sequence[Path], false_alarms: float, out: Path
 ) -> None:
-    """Calibrate the models of two folders, run them over all stores of a dataset, and write both results.
+    """Calibrate the models of two folders, run them over a dataset's validation and test windows, write both results.
 
     They run where the GAT was trained: on a GPU, where there is one and its settings do not say otherwise.
 
@@ -47,9 +47,9 @@ def write_fusion_states(
     """
     device = device_of(read_model_config(gat).trainer)
     models = load_vgae(vgae).to(device), load_gat(gat).to(device)
-    fitted_on = [load_store(path) for path in fitting]
-    calibration = fit_calibration(*models, fitted_on, false_alarms)
-    states = fusion_states(*models, [*fitted_on, *map(load_store, tests)], calibration)
+    train, val = map(load_store, fitting)
+    calibration = fit_calibration(*models, train, val, false_alarms)
+    states = fusion_states(*models, [val, *map(load_store, tests)], calibration)
     save_calibration(out / CALIBRATION_FILE, calibration)
     save_states(out / STATES_FILE, states)
 
