@@ -50,39 +50,43 @@ class GatScores:
         return self.logits[:, 1] - self.logits[:, 0]
 
 
-def score_vgae(model: Vgae, store: GraphStore) -> VgaeScores:
-    """The VGAE's view of every window of a store."""
+def score_vgae(model: Vgae, store: GraphStore, windows: torch.Tensor | None = None) -> VgaeScores:
+    """The VGAE's view of every window of a store, or of some ((k,) int64)."""
 
     def view(graphs: GraphBatch) -> tuple[torch.Tensor, ...]:
         output = model(graphs)
         errors = window_errors(model, output, graphs)
         return errors, _latent_statistics(output, graphs), anomaly_score(model, errors)
 
-    return VgaeScores(*over_store(model, store, view))
+    return VgaeScores(*over_store(model, store, view, windows))
 
 
-def score_gat(model: Gat, store: GraphStore) -> GatScores:
-    """The GAT's view of every window of a store."""
+def score_gat(model: Gat, store: GraphStore, windows: torch.Tensor | None = None) -> GatScores:
+    """The GAT's view of every window of a store, or of some ((k,) int64)."""
 
     def view(graphs: GraphBatch) -> tuple[torch.Tensor, ...]:
         output = model(graphs)
         e = output.embedding
         return output.logits, torch.stack([e.mean(1), e.std(1), e.amin(1), e.amax(1)], dim=1)
 
-    return GatScores(*over_store(model, store, view))
+    return GatScores(*over_store(model, store, view, windows))
 
 
 def over_store(
-    model: nn.Module, store: GraphStore, view: Callable[[GraphBatch], tuple[torch.Tensor, ...]]
+    model: nn.Module,
+    store: GraphStore,
+    view: Callable[[GraphBatch], tuple[torch.Tensor, ...]],
+    windows: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, ...]:
-    """A function of each batch over all of a store, in evaluation mode, its parts concatenated on the CPU.
+    """A function of each batch over all of a store or some windows, in evaluation mode, concatenated on the CPU.
 
     On a CPU several batches are seen at once, each by one thread, which leaves no thread waiting for another.
     """
     was_training = model.training
     model.eval()
     placed = PlacedStore(store, next(model.parameters()).device)
-    batches = placed.plan(budget_batches(store, torch.arange(len(store)), SCORING_BUDGET))
+    order = torch.arange(len(store)) if windows is None else windows
+    batches = placed.plan(budget_batches(store, order, SCORING_BUDGET))
 
     @torch.no_grad()  # which holds for the thread that runs it
     def seen(planned: Planned) -> tuple[torch.Tensor, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 from torch.nn.functional import cross_entropy
@@ -46,12 +47,15 @@ def gat_trainer(
 
 
 class DifficultyRefresh(Callback):
-    """Every few epochs, scores the training windows with the GAT and mixes its loss into their difficulty."""
+    """Every few epochs, mixes the GAT's loss on the attack-free training windows into their difficulty."""
 
     def __init__(self, sampler: CurriculumSampler, train: GraphStore, every: int) -> None:
         self.sampler, self.train, self.every = sampler, train, every
+        self.attack_free = (train.label == 0).nonzero().ravel()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if (trainer.current_epoch + 1) % self.every == 0:
-            logits = score_gat(module.model, self.train).logits
-            self.sampler.refresh(cross_entropy(logits, self.train.label, reduction="none"))
+            logits = score_gat(module.model, self.train, self.attack_free).logits
+            loss = torch.zeros(len(self.train))
+            loss[self.attack_free] = cross_entropy(logits, self.train.label[self.attack_free], reduction="none")
+            self.sampler.refresh(loss)

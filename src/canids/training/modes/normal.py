@@ -65,10 +65,13 @@ class NormalTrainer(ModelTrainer):
         return undersampled(train.label, self.settings.undersampling.ratio, self.seed, score)
 
     def _vgae_score(self, train: GraphStore) -> torch.Tensor | None:
-        """(w,) how anomalous the VGAE finds the training windows, if the sampling strategy asks it."""
+        """(w,) how anomalous the VGAE finds the attack-free training windows, if the sampling strategy asks it."""
         if not needs_vgae(self.settings.sampling):
             return None
-        return score_vgae(load_vgae(self.vgae).to(device_of(self.trainer)), train).score
+        attack_free = (train.label == 0).nonzero().ravel()
+        score = torch.zeros(len(train))
+        score[attack_free] = score_vgae(load_vgae(self.vgae).to(device_of(self.trainer)), train, attack_free).score
+        return score
 
     def _prepared(
         self, module: GatModule, stores: TrainingStores, sampler: Sampler, callbacks: tuple[Callback, ...] = ()
