@@ -143,13 +143,20 @@ def graphs_json(folder: Path, windows: int = 200) -> Path:
     """A ``graphs.json`` for ``fusion_states_of`` and ``traffic``: no attack spans, each capture a recording."""
     captures = {
         key: {"vehicle": "v", "recording": key, "attack_spans": [], "attacked_windows": {}, "windows": windows,
-              "windows_by_role": {key.split("/")[0]: windows}}
+              "windows_by_role": {key.split("/")[0]: windows}, "known_profile": False}
         for key in ("train/a", "train/b", "test/c", "test/d")
     }  # fmt: skip
     write_json(
         folder / "graphs.json",
         {
-            "settings": {"window": 100, "stride": 100, "seconds": 0.0, "stride_seconds": 0.0, "warmup": 4},
+            "settings": {
+                "window": 100,
+                "stride": 100,
+                "seconds": 0.0,
+                "stride_seconds": 0.0,
+                "warmup": 4,
+                "quarantine": True,
+            },
             "captures": captures,
             "profile_captures": {},
         },

@@ -37,6 +37,10 @@ class TestSentences:
                 "0x140 pauses for 40 times its usual interval",
             ),
             (cause("flips_max"), "bits of 0x140's payload change that usually stay"),
+            (
+                Cause(0x140, "known", "silence", 9.0, {"silence": math.log(20)}),
+                "0x140 has been silent for 20 times its longest usual pause",
+            ),
             (cause("bits_mean_z"), "0x140's payload holds bits that it usually does not"),
             (cause("transition_max"), "0x140 follows an ID that it hardly ever follows"),
         ],
@@ -127,7 +131,7 @@ class TestStage:
         return {
             "train": tmp_path / "train.safetensors", "tests": [tmp_path / "test.safetensors"],
             "frames": [tmp_path / "test" / "c.parquet"], "evaluation": tmp_path / "evaluation",
-            "graphs": tmp_path / "graphs.json", "out": tmp_path / "out",
+            "graphs": tmp_path / "graphs.json", "profiles": tmp_path / "profiles", "out": tmp_path / "out",
         }  # fmt: skip
 
     def test_an_attack_is_explained_at_its_first_alarm_and_some_false_alarms_too(self, files):

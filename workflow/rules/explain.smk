@@ -20,6 +20,7 @@ rule explain:
         runtime=by_size(30),
     params:
         frames=lambda w: per_capture(FRAMES, w.dataset),
+        profiles=made_by("graphs", PROFILES),
         code=CODE["explain"],
     message:
         "explain the alarms of the {wildcards.scale} fusion, seed {wildcards.seed}"

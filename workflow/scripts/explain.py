@@ -13,5 +13,6 @@ with stage(snakemake):
         frames=[Path(path) for path in snakemake.params.frames],
         evaluation=Path(snakemake.input.metrics).parent,
         graphs=Path(snakemake.input.graphs),
+        profiles=Path(snakemake.params.profiles),
         out=Path(snakemake.output.explanations).parent,
     )

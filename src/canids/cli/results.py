@@ -89,6 +89,7 @@ def explain(
             frames=recorded_tables(config),
             evaluation=path_of(config, artifacts.EVALUATION, seed=seed, scale=scale),
             graphs=path_of(config, artifacts.GRAPHS) / "graphs.json",
+            profiles=path_of(config, artifacts.PROFILES),
             out=path_of(config, artifacts.EXPLANATIONS, seed=seed, scale=scale),
         )
 

@@ -13,6 +13,7 @@ import torch
 from canids.artifacts import read_json, write_json
 from canids.errors import ArtifactError
 from canids.evaluation.causes import Attribution, Cause, attack_free
+from canids.evaluation.silences import SilenceAttribution, joined, serving_profiles
 from canids.evaluation.wording import name_of, sentence
 from canids.frames.parquet import read_frames
 from canids.graphs.store import GraphStore, load_store
@@ -23,7 +24,13 @@ FALSE_ALARMS = 3  # explained for each capture
 
 
 def explain(
-    train: Path, tests: Sequence[Path], frames: Sequence[Path], evaluation: Path, graphs: Path, out: Path
+    train: Path,
+    tests: Sequence[Path],
+    frames: Sequence[Path],
+    evaluation: Path,
+    graphs: Path,
+    profiles: Path,
+    out: Path,
 ) -> None:
     """Write ``explanations.json``.
 
@@ -35,13 +42,14 @@ def explain(
     Args:
         train: the training store, for the tails of attack-free traffic. tests: the test stores.
         frames: the frame tables of the test captures. evaluation: folder of the evaluation whose alarms these are.
-        graphs: ``graphs.json``, for the attack spans.
+        graphs: ``graphs.json``, for the attack spans. profiles: folder of the vehicles' known profiles.
 
     Raises:
         ArtifactError: an input is missing, damaged, or of another run.
     """
     scores, summary = _alarms(evaluation / "scores.parquet"), read_json(graphs)
-    attribution = Attribution([attack_free(load_store(train))])
+    quiet = attack_free(load_store(train))
+    attribution, silence = Attribution([quiet]), SilenceAttribution(quiet)
     tables = _tables(frames)
     settings = summary["settings"]
     cut = Cut(*(settings[name] for name in ("window", "stride", "seconds", "stride_seconds")))
@@ -54,8 +62,11 @@ def explain(
             if len(rows) != len(mine):
                 raise ArtifactError(f"{evaluation}/scores.parquet: not the windows of {key}; evaluate again")
             alarming = store.select(mine[torch.from_numpy(rows[f"{HEADLINE}_alarm"].to_numpy().copy())])
-            causes, spans = attribution.causes(alarming), summary["captures"][key]["attack_spans"]
+            facts = summary["captures"][key]
+            spans, known = facts["attack_spans"], profiles / facts["vehicle"] if facts["known_profile"] else None
             capture = window_capture(read_frames(tables[key])[0], cut)
+            serving = list(serving_profiles(capture, known, settings["warmup"], settings["quarantine"]))
+            causes = joined(attribution.causes(alarming), silence.causes(alarming, capture, serving))
             alarms += [
                 {"capture": key, **_described(alarming, causes, capture, place, kind)}
                 for place, kind in _chosen(alarming, spans)

@@ -22,6 +22,8 @@ def sentence(cause: Cause, repeats: bool) -> str:
         repeats: whether the ID's rarer doing in the window was to repeat its payload, rather than to change it.
     """
     name, statistic = name_of(cause.key), cause.statistic.removesuffix("_z")
+    if statistic == "silence":
+        return f"{name} has been silent for {_times(math.exp(cause.features['silence']))} its longest usual pause"
     if statistic == "unseen":
         return f"{name} is no ID that this vehicle has shown"
     if statistic == "share":
