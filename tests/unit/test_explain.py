@@ -107,6 +107,12 @@ class TestAttribution:
         store = traffic(10, attacked=[2], capture=np.repeat([0, 1], 5))
         assert attack_free(store).capture.tolist() == [1] * 5
 
+    def test_a_fleet_counts_only_without_captures_of_the_dataset(self):
+        store = replace(traffic(10, capture=np.repeat([0, 1], 5)), captures=("fleet/a", "train/b"))
+        assert attack_free(store).capture.tolist() == [1] * 5
+        alone = store.select(torch.arange(5))
+        assert len(attack_free(alone)) == 5
+
     def test_without_such_captures_they_are_those_of_quiet_windows(self):
         assert len(attack_free(traffic(10, attacked=[2]))) == 9
 

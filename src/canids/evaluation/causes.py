@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from canids.evaluation.tails import NO_EVIDENCE, minus_log_p
+from canids.frames.frames import of_the_fleet
 from canids.graphs.store import GRAPH_COLUMNS, NODE_COLUMNS, READINGS, GraphStore
 
 MOST = 3  # causes named for an alarm
@@ -69,10 +70,15 @@ def _cause(key: int, features: np.ndarray, surprise: np.ndarray) -> Cause:
 
 
 def attack_free(store: GraphStore) -> GraphStore:
-    """The windows of those captures of a store that hold no attack; without any, its attack-free windows."""
+    """The windows of those of the dataset's captures that hold no attack: a fleet's vehicles would blunt their tails.
+
+    Without any, of a fleet's captures that hold none; without these, the attack-free windows.
+    """
     attacked = store.capture[store.label == 1].unique()
     quiet = ~torch.isin(store.capture, attacked)
-    return store.select((quiet if quiet.any() else store.label == 0).nonzero().ravel())
+    own = quiet & torch.tensor([not of_the_fleet(key) for key in store.captures])[store.capture.long()]
+    chosen = next((each for each in (own, quiet) if each.any()), store.label == 0)
+    return store.select(chosen.nonzero().ravel())
 
 
 def _defined(store: GraphStore) -> np.ndarray:
