@@ -20,7 +20,7 @@ from pathlib import Path
 import polars as pl
 
 REPOSITORY = Path(__file__).parents[1]
-DEFAULT = ("1", *(f"{factor}:results/hcrl_sa/graphs/graphs.json" for factor in (4, 16)))
+DEFAULT = ("1", *(f"{factor}:results/hcrl_sa/graphs/graphs.json" for factor in (4, 16, 64)))
 EPOCHS = 2
 FLEET = 1e6  # million frames of a fleet's corpus
 SETTINGS = (
