@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,10 +43,10 @@ class SilenceAttribution:
             if len(self.tails[reading]) and len(mine):
                 late = overdue(capture, profile, positions[mine])
                 surprise = minus_log_p(self.tails[reading], np.minimum(late, SILENT).ravel()).reshape(late.shape)
-                for place, row, column in zip(mine[np.nonzero(late > 0)[0]], *np.nonzero(late > 0), strict=True):
+                for row, column in zip(*np.nonzero(late > 0), strict=True):
                     features = {"silence": float(late[row, column])}
-                    key = int(profile.key[column])
-                    found[place].append(Cause(key, reading, "silence", float(surprise[row, column]), features))
+                    cause = Cause(int(profile.key[column]), reading, "silence", float(surprise[row, column]), features)
+                    found[mine[row]].append(cause)
         return [most_surprising(each) for each in found]
 
 
@@ -91,7 +90,7 @@ def most_surprising(causes: list[Cause]) -> list[Cause]:
 
 def joined(one: list[list[Cause]], other: list[list[Cause]]) -> list[list[Cause]]:
     """The most surprising of two lists of causes, window by window."""
-    return [most_surprising([*a, *b]) for a, b in itertools.zip_longest(one, other)]
+    return [most_surprising([*a, *b]) for a, b in zip(one, other, strict=True)]
 
 
 def _column(reading: str, feature: str) -> int:

@@ -15,9 +15,8 @@ from canids.graphs.windows import WindowedCapture
 
 SMOOTHING = 0.5  # pseudo-count of every probability (Krichevsky-Trofimov)
 FEWEST_FRAMES = 2  # an ID heard less often stays unseen: a fuzzer's random IDs should not become known ones
-LANES = np.unpackbits(np.arange(256, dtype=np.uint8), bitorder="little").view(
-    np.uint64
-)  # a byte's eight bits, each in a byte of its own
+# A byte's eight bits, each in a byte of its own.
+LANES = np.unpackbits(np.arange(256, dtype=np.uint8), bitorder="little").view(np.uint64)
 LANE_FULL = 255
 
 
