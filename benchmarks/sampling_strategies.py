@@ -73,7 +73,7 @@ def by_scenario(states: FusionStates, tolerance: float) -> dict[str, dict[str, A
     threshold = max(operating_point(score[calibrate], states.label[calibrate], tolerance), 0.0)
     scenario = np.array([name.split("/")[0] for name in states.captures])[states.capture]
     return {
-        str(each): window_metrics(states.label[rows], score[rows], threshold)
+        str(each): window_metrics(states.label[rows], score[rows], score[rows] > threshold)
         for each in np.unique(scenario[test])
         for rows in [test & (scenario == each)]
     }
