@@ -1,5 +1,6 @@
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -101,13 +102,34 @@ def made_by(name, pattern):
     return paths
 
 
+@cache
+def known_params(name, variant):
+    """The settings that an artifact's rule reads, of a variant that is no trial of a search."""
+    return ARTIFACTS[name].params(VARIANTS[variant].config)
+
+
 def settings_for(name):
-    """Params: the settings that an artifact's rule reads, of the job's variant."""
+    """Params: the settings that an artifact's rule reads, of the job's variant.
+
+    A group of settings in which all variants agree is given as it is: snakemake calls a function for each job, and
+    that takes long where a dataset has thousands of captures. (It would look for wildcards in a text or a list.)
+    """
 
     def of_variant(key):
-        return lambda wildcards: ARTIFACTS[name].params(settled(wildcards.dataset))[key]
+        def value(wildcards):
+            if wildcards.dataset in TRIALS:
+                return ARTIFACTS[name].params(settled(wildcards.dataset))[key]
+            return known_params(name, wildcards.dataset)[key]
 
-    return {key: of_variant(key) for key in ARTIFACTS[name].params(CONFIG)}
+        return value
+
+    def agreed(key):
+        values = [known_params(name, variant)[key] for variant in VARIANTS]
+        plain = not TRIALS and isinstance(values[0], dict | bool)
+        return plain and all(each == values[0] for each in values)
+
+    first = known_params(name, DATASET)
+    return {key: first[key] if agreed(key) else of_variant(key) for key in first}
 
 
 def read_here(folder):
@@ -128,8 +150,23 @@ def capture_of(wildcards):
     return CAPTURES[wildcards.dataset][key]
 
 
-def source_of(wildcards):
-    return capture_of(wildcards).source
+@cache
+def files_of_labels(variant):
+    """The files that label a variant's captures from beside them: of attack spans, and of attack intervals."""
+    dataset = VARIANTS[variant].config.dataset
+    given = {
+        "attack_spans": dataset.attack_spans,
+        "attack_intervals": dataset.reading.attack_intervals,
+    }
+    return {name: [path] if path else [] for name, path in given.items()}
+
+
+def log_files(wildcards):
+    """Input: a capture's log file, and the files that label it."""
+    return {
+        "source": capture_of(wildcards).source,
+        **files_of_labels(wildcards.dataset),
+    }
 
 
 def ingest_record(variant, capture):
@@ -154,16 +191,6 @@ def ingest_record(variant, capture):
 
 def ingest_records(variant):
     return [ingest_record(variant, c) for c in VARIANTS[variant].captures.values()]
-
-
-def attack_spans(wildcards):
-    spans = VARIANTS[wildcards.dataset].config.dataset.attack_spans
-    return [spans] if spans else []
-
-
-def attack_intervals(wildcards):
-    intervals = VARIANTS[wildcards.dataset].config.dataset.reading.attack_intervals
-    return [intervals] if intervals else []
 
 
 def sampling_guide(wildcards):

@@ -26,9 +26,7 @@ if SIMULATED:
 
 rule ingest:
     input:
-        source=source_of,
-        attack_spans=attack_spans,
-        attack_intervals=attack_intervals,
+        unpack(log_files),
     output:
         frames=FRAMES,
         fingerprint=FINGERPRINT,
