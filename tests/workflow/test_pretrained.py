@@ -65,3 +65,30 @@ def test_by_hand_it_scores_the_test_captures_of_any_dataset(shipping):
 
 def test_nothing_of_the_datasets_own_becomes_stale(shipping):
     assert shipping.planned() == {}
+
+
+def canids(folder, *words):
+    command = [sys.executable, "-m", "canids", *words, "--config-folder", str(REPOSITORY / "config")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def scored(demo, tmp_path_factory):
+    """A copy of the demo whose test windows the models in the repository have scored; its vehicles are new to them."""
+    folder = tmp_path_factory.mktemp("scored") / "demo"
+    shutil.copytree(demo.folder, folder, copy_function=shutil.copy2)
+    canids(folder, "evaluate", "--model", "pretrained", *demo.settings.split())
+    return folder
+
+
+def test_what_ships_finds_the_attacks_of_vehicles_it_has_not_seen(scored):
+    table = read_json(scored / "results" / "demo" / "evaluation-pretrained" / "metrics.json")["table"]
+    f1 = {row["scenario"]: row["f1"] for row in table if (row["capture"], row["detector"]) == ("all", "fusion")}
+    assert min(value for name, value in f1.items() if name < "test_05") > 0.9, f1
+
+
+def test_the_table_of_what_ships_is_printed(scored, demo):
+    printed = canids(scored, "table", "--model", "pretrained", "--format", "md", *demo.settings.split())
+    assert "test_04" in printed

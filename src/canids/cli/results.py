@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from omegaconf import DictConfig
 from rich.console import Console
 
 from canids import artifacts
 from canids.catalogue import captures_of
 from canids.cli.app import CONFIG_FOLDER, ConfigFolder, Overrides, Scale, ScaleOption, Seed, app, clear_errors
 from canids.cli.places import evaluations, evaluations_on, frame_tables, model_folder, path_of, recorded_tables, stores
-from canids.cli.transfer import evaluate_on_other, evaluate_shipped
+from canids.cli.transfer import evaluate_on_other, evaluate_shipped, refuse_other_dataset
 from canids.config import load_config
+from canids.errors import CanidsError
 
 
 class Form(StrEnum):
@@ -149,6 +152,9 @@ def table(
     on: Annotated[
         str | None, typer.Option(metavar="DATASET", help="of the models' evaluations on another dataset")
     ] = None,
+    model: Annotated[
+        Models, typer.Option(help="of the dataset's own models, or of those that ship with canids")
+    ] = Models.TRAINED,
     config_folder: ConfigFolder = CONFIG_FOLDER,
 ) -> None:
     """Print the results table; for the terminal, also where the report lies."""
@@ -156,10 +162,25 @@ def table(
         from canids.report import detection_table, paper_table, terminal_table
 
         config = load_config(config_folder, overrides or [])
-        results = detection_table(evaluations(config) if on is None else evaluations_on(config, on))
+        results = detection_table(_evaluations(config, on, model))
         if form != Form.TERMINAL:
             typer.echo(paper_table(results, on or config.dataset.name, form))
             return
         Console().print(terminal_table(results))
-        if on is None:
+        if on is None and model == Models.TRAINED:
             typer.echo(f"report: {path_of(config, artifacts.REPORT)}")
+
+
+def _evaluations(config: DictConfig, on: str | None, model: Models) -> list[Path]:
+    """The evaluations that a table is to show.
+
+    Raises:
+        CanidsError: the shipped models are asked for, and another dataset too; or they have not been evaluated.
+    """
+    if model == Models.PRETRAINED:
+        refuse_other_dataset(on)
+        folder = path_of(config, artifacts.EVALUATION_PRETRAINED)
+        if not folder.is_dir():
+            raise CanidsError(f"{folder}: there is no such folder; canids evaluate --model pretrained makes it")
+        return [folder]
+    return evaluations(config) if on is None else evaluations_on(config, on)

@@ -55,9 +55,18 @@ def evaluate_shipped(config: DictConfig, on: str | None) -> Path:
     """
     from canids.evaluation.pretrained import evaluate_pretrained
 
-    if on is not None:
-        raise CanidsError(f"--on: given {on}, and --model pretrained evaluates on the dataset itself; use dataset={on}")
+    refuse_other_dataset(on)
     out = path_of(config, artifacts.EVALUATION_PRETRAINED)
     graphs = path_of(config, artifacts.GRAPHS) / "graphs.json"
     evaluate_pretrained(stores(config)[2:], graphs, config.dataset.name, out)
     return out
+
+
+def refuse_other_dataset(on: str | None) -> None:
+    """Refuse to look for the shipped cascade's evaluation of one dataset among another's.
+
+    Raises:
+        CanidsError: another dataset is named.
+    """
+    if on is not None:
+        raise CanidsError(f"--on: given {on}, and --model pretrained evaluates on the dataset itself; use dataset={on}")
