@@ -163,6 +163,11 @@ class TestAttackSpans:
         frames = replace(frames_of(np.arange(9) * 0.1, range(9)), attack=np.ones(9, bool))
         assert spans_of_labels(frames)[0].arbitration_ids == ()
 
+    @pytest.mark.parametrize("ids", [[7, 0x7FF, 7, 0], [0x7FF, 0x800, 0x1FFFFFFF, 0x800]])
+    def test_it_names_its_ids_once_and_in_order(self, ids):
+        frames = replace(frames_of(np.arange(4) * 0.1, ids), attack=np.ones(4, bool))
+        assert spans_of_labels(frames)[0].arbitration_ids == tuple(sorted(set(ids)))
+
     def test_a_capture_without_labels_has_no_span(self, run):
         assert run(CLEAN)[1]["attack_spans"] == []
 

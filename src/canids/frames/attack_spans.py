@@ -9,7 +9,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from canids.errors import DatasetError
-from canids.frames.frames import AttackSpan, Frames
+from canids.frames.frames import AttackSpan, Frames, distinct_ids
 
 BURST_GAP_S = 1.0  # injected frames further apart belong to two bursts
 MOST_IDS = 8  # a span that uses more IDs than this names none
@@ -54,7 +54,7 @@ def spans_of_file(path: Path, capture: str) -> list[AttackSpan]:
 
 
 def _span(frames: Frames, seconds: np.ndarray, burst: np.ndarray) -> AttackSpan:
-    ids = np.unique(frames.arbitration_id[burst])
+    ids = distinct_ids(frames.arbitration_id[burst])
     return AttackSpan(
         start=float(seconds[burst[0]]),
         end=float(seconds[burst[-1]]),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+STANDARD_IDS = 0x800  # identifiers of 11 bits
 ATTACK_FREE = "attack-free"
 FLEET = "fleet"  # scenario of the drives of simulated vehicles
 SYNTHESISED = "synthesised"  # scenario of the captures that attacks were synthesised on
@@ -15,6 +16,13 @@ def of_the_fleet(key: str) -> bool:
     """Whether a capture (``<scenario>/<capture>``) is a drive of a simulated fleet, or an attacked copy of one."""
     scenario, _, capture = key.partition("/")
     return scenario == FLEET or (scenario == SYNTHESISED and capture.startswith(f"{FLEET}-"))
+
+
+def distinct_ids(arbitration_id: np.ndarray) -> np.ndarray:
+    """The IDs that occur, ascending, of (n,) uint32; standard ones by a table, which is many times faster."""
+    if not len(arbitration_id) or arbitration_id.max() >= STANDARD_IDS:
+        return np.unique(arbitration_id)
+    return np.flatnonzero(np.bincount(arbitration_id)).astype(arbitration_id.dtype)
 
 
 @dataclass(frozen=True)

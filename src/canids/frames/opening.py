@@ -132,6 +132,8 @@ def _unpacked(path: Path, packing: str | None) -> Iterator[BinaryIO]:
 
 def _text(raw: BinaryIO) -> BinaryIO:
     """A stream behind its byte order mark, if it has one."""
+    if isinstance(raw, io.BufferedReader) and not raw.peek(3).startswith((codecs.BOM_UTF8, *UTF16)):
+        return raw  # a plain file as it is: what stands before the rest of it would have to be copied together with it
     start = _exactly(raw, 3)
     if start == codecs.BOM_UTF8:
         return _Joined(b"", raw)

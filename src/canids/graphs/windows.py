@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from canids.frames.frames import Frames
+from canids.frames.frames import STANDARD_IDS, Frames
 from canids.graphs.profile import VehicleProfile
 
-STANDARD_IDS = 0x800
 EXTENDED = np.uint32(1 << 31)  # sets a 29-bit identifier apart from a standard one of the same number
 CLOCK = 1e-9  # s: times of day in double precision tell no finer
 
