@@ -50,8 +50,8 @@ def write_frames(path: Path, frames: Frames, facts: dict[str, Any]) -> None:
             table,
             beside,
             compression="lz4",
-            # Times and payloads hardly repeat: a dictionary of them costs time and space.
-            use_dictionary=["arbitration_id", "dlc", "attack_type"],
+            # Times and payloads hardly repeat, and LZ4 packs IDs and lengths as well: a dictionary of them costs time.
+            use_dictionary=["attack_type"],
             use_byte_stream_split=["timestamp"],
             write_statistics=False,  # nothing looks for a frame by its values
             store_schema=True,
