@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from canids.artifacts import write_json
 from canids.errors import CaptureError
 from canids.frames.attack_intervals import intervals_of_file, label_by_intervals
@@ -19,6 +17,7 @@ from canids.frames.attack_spans import spans_of_file, spans_of_labels
 from canids.frames.content import content_sha256
 from canids.frames.dataset import Capture
 from canids.frames.fingerprint import fingerprint, fingerprint_path, write_fingerprint
+from canids.frames.frames import distinct_ids
 from canids.frames.parquet import write_frames
 from canids.frames.readers import read_capture
 from canids.frames.reading import ERROR_FRAME, REMOTE_FRAME, Reading, ReadOptions
@@ -48,50 +47,52 @@ def ingest(
     """
     settings = dict(reading_settings or {})
     intervals = settings.pop("attack_intervals", None)
-    reading = read_capture(capture.source, ReadOptions(attack_type=capture.attack_type, **settings))
-    _check(reading, capture.source, strict)
-    frames, steps_back = reading.frames.sorted_by_time()
-    if intervals:
-        frames = label_by_intervals(frames, intervals_of_file(Path(intervals), capture.name), capture.attack_type)
-    listed = spans_of_file(attack_spans, capture.key) if attack_spans else []
-    spans = spans_of_labels(frames) or listed
-    facts = {
-        "capture": capture.name,
-        "scenario": capture.scenario,
-        "vehicle": capture.vehicle,
-        "attack_type": capture.attack_type,
-        "source": capture.source.name,
-        "source_sha256": _file_sha256(capture.source),
-        "content_sha256": content_sha256(frames),
-        "format": reading.format,
-        "lines": reading.lines,
-        "frames": len(frames),
-        "error_frames": reading.left_out.get(ERROR_FRAME, 0),
-        "remote_frames": reading.left_out.get(REMOTE_FRAME, 0),
-        "left_out": reading.left_out,
-        "rejected": reading.rejected,
-        "rejected_examples": [{"line": line, "reason": why, "text": text} for line, why, text in reading.examples],
-        "steps_back_in_time": steps_back,
-        "channels": reading.channels,
-        "notes": list(reading.notes),
-        "duration_s": float(frames.timestamp[-1] - frames.timestamp[0]),
-        "arbitration_ids": len(np.unique(frames.arbitration_id)),
-        "labelled": reading.labelled or bool(intervals),
-        "attack_frames": int(frames.attack.sum()),
-        "attack_spans": [dataclasses.asdict(span) for span in spans],
-    }
-    logger.info("%s: %d frames, %d lines rejected", capture.key, len(frames), sum(reading.rejected.values()))
-    for reason, count in reading.rejected.items():
-        logger.warning("%s: %d lines rejected: %s", capture.source, count, reason)
-    for note in reading.notes:
-        logger.warning("%s: %s", capture.source, note)
-    writes = (
-        lambda: write_fingerprint(fingerprint_path(parquet), fingerprint(frames)),
-        lambda: write_frames(parquet, frames, facts),
-    )
-    with ThreadPoolExecutor(len(writes)) as pool:  # both wait for the disk in the end
-        for written in [pool.submit(write) for write in writes]:
-            written.result()
+    options = ReadOptions(attack_type=capture.attack_type, **settings)
+    # Digests, fingerprint and table are made at the same time where a core is free; two of them wait for the disk.
+    with ThreadPoolExecutor(2) as pool:
+        source_sha256 = pool.submit(_file_sha256, capture.source)
+        reading = read_capture(capture.source, options)
+        _check(reading, capture.source, strict)
+        frames, steps_back = reading.frames.sorted_by_time()
+        if intervals:
+            frames = label_by_intervals(frames, intervals_of_file(Path(intervals), capture.name), capture.attack_type)
+        listed = spans_of_file(attack_spans, capture.key) if attack_spans else []
+        # From here on nothing is refused, and files may be written.
+        content = pool.submit(content_sha256, frames)
+        written = pool.submit(lambda: write_fingerprint(fingerprint_path(parquet), fingerprint(frames)))
+        spans = spans_of_labels(frames) or listed
+        facts = {
+            "capture": capture.name,
+            "scenario": capture.scenario,
+            "vehicle": capture.vehicle,
+            "attack_type": capture.attack_type,
+            "source": capture.source.name,
+            "source_sha256": source_sha256.result(),
+            "content_sha256": content.result(),
+            "format": reading.format,
+            "lines": reading.lines,
+            "frames": len(frames),
+            "error_frames": reading.left_out.get(ERROR_FRAME, 0),
+            "remote_frames": reading.left_out.get(REMOTE_FRAME, 0),
+            "left_out": reading.left_out,
+            "rejected": reading.rejected,
+            "rejected_examples": [{"line": line, "reason": why, "text": text} for line, why, text in reading.examples],
+            "steps_back_in_time": steps_back,
+            "channels": reading.channels,
+            "notes": list(reading.notes),
+            "duration_s": float(frames.timestamp[-1] - frames.timestamp[0]),
+            "arbitration_ids": len(distinct_ids(frames.arbitration_id)),
+            "labelled": reading.labelled or bool(intervals),
+            "attack_frames": int(frames.attack.sum()),
+            "attack_spans": [dataclasses.asdict(span) for span in spans],
+        }
+        logger.info("%s: %d frames, %d lines rejected", capture.key, len(frames), sum(reading.rejected.values()))
+        for reason, count in reading.rejected.items():
+            logger.warning("%s: %d lines rejected: %s", capture.source, count, reason)
+        for note in reading.notes:
+            logger.warning("%s: %s", capture.source, note)
+        write_frames(parquet, frames, facts)
+        written.result()
     write_json(record, facts)  # last: where there is a record, the frames are there
 
 
