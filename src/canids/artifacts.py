@@ -12,6 +12,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,10 @@ def write_tensors(path: Path, save_file: Callable, tensors: dict[str, Any], **na
     entry = {NAMES: json.dumps({**names, "sha256": "0" * 64})}  # the checksum's place; it counts as zeros
     with atomic_path(path) as beside:
         save_file(tensors, beside, metadata=entry)
-        place, _, computed = _checksum(beside)
-        with beside.open("rb+") as file:
+        with beside.open("rb+") as file, ThreadPoolExecutor(1) as pool:
+            synced = pool.submit(os.fsync, file.fileno())  # the disk writes while the checksum is computed
+            place, _, computed = _checksum(beside)
+            synced.result()
             file.seek(place)
             file.write(computed.encode())
 
