@@ -82,7 +82,7 @@ def build_graphs(
     roles = _split(training, graph)
     roles += [np.full(len(c.windows), ROLES.index("test"), np.int8) for c in testing]
     used = [*training, *testing]
-    attack_types = tuple(dict.fromkeys([ATTACK_FREE, *(t for c in used for t in np.unique(c.attack_type).tolist())]))
+    attack_types = tuple(dict.fromkeys([ATTACK_FREE, *(t for c in used for t in sorted(set(c.attack_type.tolist())))]))
     names = tuple(c.key for c in used)
     ids = np.unique(np.concatenate([c.windows.ids for c in used]))
     references = sides.references
@@ -253,7 +253,8 @@ def _store(
     attack_types: tuple[str, ...],
 ) -> GraphStore:
     windows = capture.windows
-    attack_type = np.array([attack_types.index(name) for name in capture.attack_type])
+    number_of = {name: number for number, name in enumerate(attack_types)}
+    attack_type = np.array([number_of[name] for name in capture.attack_type.tolist()])
     start, end = capture.window_times()
     return store_of_arrays(
         nodes=readings.nodes,

@@ -39,20 +39,22 @@ def split_blocks(
     rng = np.random.default_rng(seed)
     strata: dict[tuple[str, int | str], list[tuple[int, int]]] = {}
     for capture, windows in enumerate(attack_types):
+        attacked = np.flatnonzero(windows != ATTACK_FREE)
+        numbers, first = np.unique(attacked // block, return_index=True)
+        attack_of = dict(zip(numbers.tolist(), windows[attacked[first]].tolist(), strict=True))
         for number in range(-(-len(windows) // block)):
-            inside = windows[number * block : (number + 1) * block]
-            attacks = inside[inside != ATTACK_FREE]
-            stratum = ("attack", str(attacks[0])) if len(attacks) else (ATTACK_FREE, capture)
+            stratum = ("attack", attack_of[number]) if number in attack_of else (ATTACK_FREE, capture)
             strata.setdefault(stratum, []).append((capture, number))
     role_of = {}
     for stratum in sorted(strata, key=str):
         blocks = [strata[stratum][i] for i in rng.permutation(len(strata[stratum]))]
         for each, role in zip(blocks, _deal(len(blocks), validation_share), strict=True):
             role_of[each] = role
-    return [
-        _with_guards(np.array([role_of[capture, w // block] for w in range(len(windows))], np.int8), guard)
-        for capture, windows in enumerate(attack_types)
-    ]
+    roles = []
+    for capture, windows in enumerate(attack_types):
+        of_blocks = np.array([role_of[capture, number] for number in range(-(-len(windows) // block))], np.int8)
+        roles.append(_with_guards(np.repeat(of_blocks, block)[: len(windows)], guard))
+    return roles
 
 
 def roles_at(
