@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from canids.graphs.gathering import gather_rows
+from canids.graphs.gathering import count_rows, gather_rows
 from canids.graphs.store import EDGE_COLUMNS, GRAPH_COLUMNS, NODE_COLUMNS, READINGS, GraphStore
 
 NODE_INPUT_NAMES = (*NODE_COLUMNS, "log_frames", *GRAPH_COLUMNS)
 EDGE_INPUT_NAMES = (*EDGE_COLUMNS, "log_frames")
 NODE_INPUTS, EDGE_INPUTS = len(NODE_INPUT_NAMES), len(EDGE_INPUT_NAMES)
 COMPILED_FOR = "cpu"  # on other devices a batch is gathered by tensor operations
-LOGARITHMS = torch.arange(256.0).log()  # of every count that a store holds
+LOGARITHMS = torch.arange(256.0).log().numpy()  # of every count that a store holds
 
 
 @dataclass(frozen=True)
@@ -78,43 +79,25 @@ def gather(store: GraphStore, windows: torch.Tensor, size: tuple[int, int] | Non
     nodes, edges = size or batch_size(store, windows)
     if store.nodes.device.type != COMPILED_FOR:
         return _gather_on_device(store, windows, nodes, edges)
-    batch = GraphBatch(
-        x=torch.empty(nodes, NODE_INPUTS),
-        edge_index=torch.empty(2, edges, dtype=torch.int64),
-        edge_attr=torch.empty(edges, EDGE_INPUTS),
-        batch=torch.empty(nodes, dtype=torch.int64),
-        node_start=torch.zeros(len(windows) + 1, dtype=torch.int64),
-        y=store.label.index_select(0, windows),
-        windows=windows,
-    )
-    if len(windows):
-        given = (
-            windows,
-            store.node_start,
-            store.edge_start,
-            _bits(store.nodes),
-            store.node_frames,
-            _bits(store.graph_features),
-            store.edges,
-            _bits(store.edge_features),
-            store.edge_frames,
-            LOGARITHMS,
-        )
-        filled = (batch.x, batch.edge_index, batch.edge_attr, batch.batch, batch.node_start)
-        gather_rows(*(tensor.numpy() for tensor in given + filled))
-    return batch
+    # By numpy, which is several times faster than torch at what takes no time.
+    filled = {
+        "x": np.empty((nodes, NODE_INPUTS), np.float32),
+        "edge_index": np.empty((2, edges), np.int64),
+        "edge_attr": np.empty((edges, EDGE_INPUTS), np.float32),
+        "batch": np.empty(nodes, np.int64),
+        "node_start": np.empty(len(windows) + 1, np.int64),
+        "y": np.empty(len(windows), np.int64),
+    }
+    gather_rows(windows.numpy(), *store.arrays, LOGARITHMS, *filled.values())
+    return GraphBatch(**{name: torch.from_numpy(each) for name, each in filled.items()}, windows=windows)
 
 
 def batch_size(store: GraphStore, windows: torch.Tensor) -> tuple[int, int]:
     """Nodes and edges of some windows together."""
     starts = store.node_start, store.edge_start
-    if windows.device.type == COMPILED_FOR:  # numpy is several times faster than torch where there is little to do
-        windows, starts = windows.numpy(), [start.numpy() for start in starts]
+    if windows.device.type == COMPILED_FOR:
+        return count_rows(windows.numpy(), *(start.numpy() for start in starts))
     return tuple(int((start[windows + 1] - start[windows]).sum()) for start in starts)
-
-
-def _bits(half: torch.Tensor) -> torch.Tensor:
-    return half.view(torch.uint16)
 
 
 def _gather_on_device(store: GraphStore, windows: torch.Tensor, nodes: int, edges: int) -> GraphBatch:

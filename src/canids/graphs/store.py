@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,12 @@ class GraphStore:
         """The store on another device."""
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
+    @cached_property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What a batch is gathered from (``GATHERED``), in the host's memory; half precision as its bits."""
+        tensors = (getattr(self, name) for name in GATHERED)
+        return tuple((t.view(torch.uint16) if t.dtype == torch.float16 else t).numpy() for t in tensors)
+
     @property
     def read_by(self) -> torch.Tensor:
         """(w,) int64 which readings speak of each window: bit i stands for ``READINGS[i]``, 0 for none."""
@@ -104,6 +111,10 @@ class GraphStore:
 
 
 WINDOW_COLUMNS = ("label", "attack_type", "capture", "role", "position", "last_frame", "start", "end")
+GATHERED = (
+    "node_start", "edge_start", "nodes", "node_frames", "graph_features", "edges", "edge_features", "edge_frames",
+    "label",
+)  # fmt: skip
 _TENSORS = tuple(each.name for each in fields(GraphStore) if each.name not in ("captures", "attack_types"))
 _START_OF = {
     **dict.fromkeys(("nodes", "node_id", "node_frames"), "node_start"),
