@@ -29,10 +29,12 @@ class Measured:
     """Statistics of nodes, read against references that their windows had no part in.
 
     Attributes:
-        key: (m,) uint32 ID of each node. statistics: (m, S) float32. window_start: where each window's nodes begin.
+        ids: (K,) uint32 IDs of the capture. code: (m,) index in ``ids`` of each node. statistics: (m, S) float32.
+        window_start: where each window's nodes begin.
     """
 
-    key: np.ndarray
+    ids: np.ndarray
+    code: np.ndarray
     statistics: np.ndarray
     window_start: np.ndarray
 
@@ -61,14 +63,14 @@ def fit_profile(samples: Sequence[Sample]) -> VehicleProfile:
 
 def with_statistics(references: VehicleProfile, measured: Sequence[Measured]) -> VehicleProfile:
     """The references with the centre and spread of what was measured, and the quarantine's limit."""
-    measured = [each for each in measured if len(each.key)]
+    measured = [each for each in measured if len(each.code)]
     if not measured:
         return replace(references, quarantine=QUARANTINE_MARGIN)
-    rows = references.rows(np.concatenate([each.key for each in measured]))
+    rows = np.concatenate([references.rows(each.ids)[each.code] for each in measured])
     statistics = np.concatenate([each.statistics for each in measured])
     centre, spread = _centre_and_spread(references, rows, statistics)
     profile = replace(references, centre=centre, spread=spread)
-    ends = np.cumsum([0, *(len(each.key) for each in measured)])
+    ends = np.cumsum([0, *(len(each.code) for each in measured)])
     starts = np.concatenate([each.window_start + end for each, end in zip(measured, ends, strict=False)])
     surprise = _timing_surprise(statistics, profile, rows, np.append(starts, len(rows)))
     return replace(profile, quarantine=float(np.quantile(surprise, QUARANTINE_QUANTILE)) + QUARANTINE_MARGIN)
@@ -92,7 +94,8 @@ def measured_of(
     keep, window_start = _kept(
         windows[nodes.first : nodes.last], starts, nodes.rows, nodes.statistics, references.narrow, FAST_MAX
     )
-    return Measured(references.key[nodes.rows[keep]], nodes.statistics[keep], window_start)
+    code = capture.node_code[capture.node_start[nodes.first] :][keep]
+    return Measured(capture.ids, code, nodes.statistics[keep], window_start)
 
 
 @njit(cache=True, nogil=True)

@@ -166,7 +166,8 @@ def _count(code, repeats, bits, flips, inside, ids, lanes):
         if frames[k] % LANE_FULL == 0:
             _take_out(mine, totals[0, k], totals[1, k])
     for k in range(ids):
-        _take_out(running[k], totals[0, k], totals[1, k])
+        if frames[k]:  # of a fuzzer's IDs, most windows hold few
+            _take_out(running[k], totals[0, k], totals[1, k])
     return frames, repeated, totals[0], totals[1]
 
 
