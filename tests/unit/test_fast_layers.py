@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
 from model_makers import config, traffic
 from torch.nn.functional import elu
-from torch_geometric.nn import GATConv
 from torch_geometric.utils import scatter
 
 from canids.graphs.batches import NODE_INPUTS, GraphBatch, budget_batches, drop_readings, gather
 from canids.graphs.placement import PlacedStore
-from canids.models.attention import EdgeAttention
 from canids.models.build import build_gat, build_vgae
 from canids.models.elu import elu_
+from canids.models.encoder import GatEncoder
 from canids.models.pooling import mean_and_max
-from canids.models.residual import ResidualDropout
 from canids.training.datamodules import BatchLoader
 from canids.training.lightning_modules import DistilledGatModule, DistilledVgaeModule
 
 STORE = traffic(30, seed=4, blind=[5])
 BATCH = gather(STORE, torch.randperm(30, generator=torch.Generator().manual_seed(0)))
-INPUTS, HIDDEN, HEADS = 12, 5, 3
+HIDDEN, HEADS = 5, 3
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -35,14 +34,24 @@ def close(one: torch.Tensor, other: torch.Tensor) -> None:
     torch.testing.assert_close(one, other, atol=1e-5 * largest, rtol=1e-4)
 
 
-def attentions() -> tuple[GATConv, EdgeAttention]:
+def encoder(chance: float = 0.0, layers: int = 2) -> GatEncoder:
     torch.manual_seed(1)
-    edge_inputs = BATCH.edge_attr.shape[1]
-    theirs = GATConv(INPUTS, HIDDEN, heads=HEADS, edge_dim=edge_inputs, add_self_loops=False)
-    torch.nn.init.normal_(theirs.bias)
-    ours = EdgeAttention(INPUTS, HIDDEN, HEADS, edge_inputs)
-    ours.load_state_dict(theirs.state_dict())
-    return theirs, ours
+    made = GatEncoder(NODE_INPUTS, BATCH.edge_attr.shape[1], HIDDEN, HEADS, layers, chance)
+    for each in made.parameters():
+        torch.nn.init.normal_(each, std=0.3)
+    return made
+
+
+def passed(model: GatEncoder, batch: GraphBatch, by_torch: bool = False) -> torch.Tensor:
+    """All states of a batch's nodes; torch's and torch_geometric's layers make them where features have a gradient."""
+    return model(batch.x.clone().requires_grad_(by_torch), batch.edge_index, batch.edge_attr)
+
+
+def gradients(model: GatEncoder, states: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Of a random sum of the states."""
+    model.zero_grad()
+    (states * random(*states.shape, seed=2)).sum().backward(retain_graph=True)
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in model.named_parameters()}
 
 
 def with_edges(batch: GraphBatch, chosen: torch.Tensor) -> GraphBatch:
@@ -59,24 +68,15 @@ BATCHES = {
 
 
 @pytest.mark.parametrize("batch", BATCHES.values(), ids=BATCHES.keys())
-class TestAttention:
-    def test_it_gives_what_a_gat_conv_gives(self, batch):
-        x = random(len(batch.x), INPUTS)
-        theirs, ours = (layer(x, batch.edge_index, batch.edge_attr) for layer in attentions())
-        close(ours, theirs)
+class TestEncoder:
+    def test_it_gives_what_torchs_layers_give(self, batch):
+        close(passed(encoder(), batch), passed(encoder(), batch, by_torch=True))
 
-    def test_its_gradients_are_those_of_a_gat_conv(self, batch):
-        gradients = []
-        for layer in attentions():
-            x, edge_attr = random(len(batch.x), INPUTS).requires_grad_(), batch.edge_attr.clone().requires_grad_()
-            out = layer(x, batch.edge_index, edge_attr)
-            (out * random(*out.shape, seed=2)).sum().backward()
-            parameters = {name: p.grad if p.grad is not None else torch.zeros_like(p)
-                          for name, p in layer.named_parameters()}  # fmt: skip
-            edges = edge_attr.grad if edge_attr.grad is not None else torch.zeros_like(edge_attr)
-            gradients.append({"x": x.grad, "edge_attr": edges, **parameters})
-        for name, theirs in gradients[0].items():
-            close(gradients[1][name], theirs)
+    def test_its_gradients_are_those_of_torchs_layers(self, batch):
+        model = encoder()
+        theirs = gradients(model, passed(model, batch, by_torch=True))
+        for name, ours in gradients(model, passed(model, batch)).items():
+            close(ours, theirs[name])
 
 
 class TestPooling:
@@ -119,39 +119,55 @@ class TestElu:
         assert elu_(torch.tensor([1.0, float("nan")])).isnan().tolist() == [False, True]
 
 
-class TestResidualDropout:
-    STATE, MESSAGE = random(400, 50), random(400, 50, seed=1)
-    ACTIVE = elu(MESSAGE)
+class TestDropout:
+    """What a layer adds to a state, in training and in use."""
 
-    def dropped(self, seed: int = 0, chance: float = 0.3, message: torch.Tensor = MESSAGE) -> torch.Tensor:
+    GRAPHS = gather(STORE, torch.arange(30).repeat(20))
+
+    def added(self, chance: float, training: bool = True, seed: int = 0) -> torch.Tensor:
+        model = encoder(chance, layers=1).train(training)
         torch.manual_seed(seed)
-        return ResidualDropout(chance)(self.STATE, message)
+        before, after = passed(model, self.GRAPHS).detach().chunk(2, dim=1)
+        return after - before
 
     def test_in_use_nothing_is_dropped(self):
-        close(ResidualDropout(0.3).eval()(self.STATE, self.MESSAGE.clone()), self.STATE + self.ACTIVE)
+        close(self.added(0.3, training=False), self.added(0.0))
 
     @pytest.mark.parametrize("chance", [0.1, 0.5, 0.9])
     def test_so_many_are_dropped_and_the_others_scaled_up(self, chance):
-        share = (self.dropped(chance=chance) - self.STATE) / self.ACTIVE
-        kept = share.abs() > 0.5
+        kept = self.added(chance) != 0
         assert kept.float().mean().item() == pytest.approx(1 - chance, abs=0.01)
-        torch.testing.assert_close(share[kept], torch.full((int(kept.sum()),), 1 / (1 - chance)), atol=0.05, rtol=0)
+        close(self.added(chance)[kept], (self.added(chance, training=False) / (1 - chance))[kept])
 
     def test_it_drops_in_no_pattern_of_rows_or_columns(self):
-        kept = (self.dropped() != self.STATE).float()
-        for dim, count in ((0, 400), (1, 50)):
+        kept = (self.added(0.3) != 0).float()
+        for dim, count in ((0, len(kept)), (1, kept.shape[1])):
             assert kept.mean(dim=dim).std().item() == pytest.approx((0.3 * 0.7 / count) ** 0.5, rel=0.35)
 
-    def test_torchs_seed_decides_what_is_dropped(self):
-        assert torch.equal(self.dropped(1), self.dropped(1)) and not torch.equal(self.dropped(1), self.dropped(2))
+    def test_each_layer_drops_by_itself(self):
+        states = passed(encoder(0.3, layers=2), self.GRAPHS).detach().chunk(3, dim=1)
+        first, second = ((after != before).float() for before, after in pairwise(states))
+        assert (first * second).mean().item() == pytest.approx(0.7 * 0.7, abs=0.02)
 
-    def test_the_gradient_passes_where_the_message_passed(self):
-        message = self.MESSAGE.clone().requires_grad_()
-        out = self.dropped(message=message)
-        out.sum().backward()
-        active = self.MESSAGE.clone().requires_grad_()
-        elu(active).sum().backward()
-        close(out, self.STATE + self.ACTIVE * message.grad / active.grad)
+    def test_torchs_seed_decides_what_is_dropped(self):
+        assert torch.equal(self.added(0.3, seed=1), self.added(0.3, seed=1))
+        assert not torch.equal(self.added(0.3, seed=1), self.added(0.3, seed=2))
+
+    def test_the_gradient_passes_where_the_message_passed(self, monkeypatch):
+        model = encoder(0.3, layers=1)
+        states = passed(model, self.GRAPHS)
+        before, after = states.detach().chunk(2, dim=1)
+        kept = (after != before) / 0.7
+        monkeypatch.setattr("torch.nn.functional.dropout", lambda x, p, training: x * kept if p else x)
+        theirs = gradients(model, passed(model, self.GRAPHS, by_torch=True))
+        for name, ours in gradients(model, states).items():
+            close(ours, theirs[name])
+
+    def test_the_way_back_can_be_gone_twice(self):
+        model = encoder(0.3)
+        states = passed(model, BATCH)
+        first = gradients(model, states)
+        assert all(torch.equal(first[name], again) for name, again in gradients(model, states).items())
 
 
 class TestOnADevice:

@@ -35,6 +35,6 @@ class Gat(nn.Module):
 
     def forward(self, graphs: GraphBatch) -> GatOutput:
         states = self.encoder(graphs.x, graphs.edge_index, graphs.edge_attr)
-        nodes = elu_(self.jump(torch.cat(states, dim=1)))
+        nodes = elu_(self.jump(states))
         embedding = mean_and_max(nodes, graphs)
         return GatOutput(self.head(embedding), embedding)

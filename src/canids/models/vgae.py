@@ -54,7 +54,8 @@ class Vgae(nn.Module):
         self.register_buffer("error_spread", torch.ones(3))
 
     def forward(self, graphs: GraphBatch) -> VgaeOutput:
-        state = self.encoder(self.standardise(graphs.x), graphs.edge_index, graphs.edge_attr)[-1]
+        states = self.encoder(self.standardise(graphs.x), graphs.edge_index, graphs.edge_attr)
+        state = states[:, -self.encoder.width :]
         mean, log_variance = self.mean(state), self.log_variance(state).clamp(-10, 10)
         latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance) if self.training else mean
         return VgaeOutput(mean, log_variance, latent, self.decode_nodes(latent), self.decode_neighbourhood(latent))
