@@ -16,7 +16,7 @@ from canids.graphs.placement import PlacedStore
 from canids.models.build import build_gat, build_vgae
 from canids.models.elu import elu_
 from canids.models.encoder import GatEncoder
-from canids.models.pooling import mean_and_max
+from canids.models.pooling import mean_and_max_of_elu
 from canids.training.datamodules import BatchLoader
 from canids.training.lightning_modules import DistilledGatModule, DistilledVgaeModule
 
@@ -81,8 +81,8 @@ class TestEncoder:
 
 class TestPooling:
     def both(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        theirs = [scatter(nodes, BATCH.batch, 0, BATCH.num_graphs, reduce) for reduce in ("mean", "max")]
-        return mean_and_max(nodes, BATCH), torch.cat(theirs, dim=1)
+        theirs = [scatter(elu(nodes), BATCH.batch, 0, BATCH.num_graphs, reduce) for reduce in ("mean", "max")]
+        return mean_and_max_of_elu(nodes.clone(), BATCH), torch.cat(theirs, dim=1)
 
     def test_it_gives_each_graphs_mean_and_maximum(self):
         close(*self.both(random(len(BATCH.x), 7)))
@@ -98,7 +98,7 @@ class TestPooling:
 
     def test_nodes_that_share_a_maximum_share_its_gradient(self):
         nodes = torch.ones(len(BATCH.x), 1, requires_grad=True)
-        mean_and_max(nodes, BATCH)[:, 1].sum().backward()
+        mean_and_max_of_elu(nodes, BATCH)[:, 1].sum().backward()
         close(nodes.grad[:, 0], 1 / BATCH.node_start.diff()[BATCH.batch])
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from canids.graphs.batches import EDGE_INPUTS, NODE_INPUTS, GraphBatch
-from canids.models.elu import Elu, elu_
+from canids.models.elu import Elu
 from canids.models.encoder import GatEncoder
-from canids.models.pooling import mean_and_max
+from canids.models.pooling import mean_and_max_of_elu
 
 CLASSES = 2  # attack-free, attack
 
@@ -35,6 +35,5 @@ class Gat(nn.Module):
 
     def forward(self, graphs: GraphBatch) -> GatOutput:
         states = self.encoder(graphs.x, graphs.edge_index, graphs.edge_attr)
-        nodes = elu_(self.jump(states))
-        embedding = mean_and_max(nodes, graphs)
+        embedding = mean_and_max_of_elu(self.jump(states), graphs)
         return GatOutput(self.head(embedding), embedding)

@@ -1,4 +1,4 @@
-"""Mean and maximum of each graph's nodes: on a CPU in one pass, for a graph's nodes lie side by side."""
+"""ELU of nodes, its mean and maximum over each graph: on a CPU in one pass, for a graph's nodes lie side by side."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from numba import njit
 from torch_geometric.utils import scatter
 
 from canids.graphs.batches import GraphBatch
+from canids.models.elu import elu_, exp_minus_one
 
 
-def mean_and_max(nodes: torch.Tensor, graphs: GraphBatch) -> torch.Tensor:
-    """nodes (N, C) of B graphs → (B, 2 C), each graph's mean and maximum."""
+def mean_and_max_of_elu(nodes: torch.Tensor, graphs: GraphBatch) -> torch.Tensor:
+    """nodes (N, C) of B graphs → (B, 2 C), each graph's mean and maximum; ``nodes`` may be overwritten."""
     if nodes.device.type != "cpu" or torch.compiler.is_compiling():
+        nodes = elu_(nodes)
         return torch.cat([scatter(nodes, graphs.batch, 0, graphs.num_graphs, r) for r in ("mean", "max")], dim=1)
     return _MeanAndMax.apply(nodes.float(), graphs.node_start)
 
@@ -20,22 +22,21 @@ def mean_and_max(nodes: torch.Tensor, graphs: GraphBatch) -> torch.Tensor:
 class _MeanAndMax(torch.autograd.Function):
     @staticmethod
     def forward(ctx, nodes, start):
-        nodes = nodes.contiguous()
-        out = torch.empty(len(start) - 1, 2 * nodes.shape[1])
-        _pool(nodes.detach().numpy(), start.numpy(), out.numpy())
-        ctx.save_for_backward(nodes, start, out)
+        active, out = torch.empty(nodes.shape), torch.empty(len(start) - 1, 2 * nodes.shape[1])
+        _pool(nodes.detach().contiguous().numpy(), start.numpy(), active.numpy(), out.numpy())
+        ctx.save_for_backward(active, start, out)
         return out
 
     @staticmethod
     def backward(ctx, gradient):
-        nodes, start, out = ctx.saved_tensors
-        of_nodes = torch.empty_like(nodes)
-        _pool_backward(nodes.numpy(), start.numpy(), out.numpy(), gradient.contiguous().numpy(), of_nodes.numpy())
+        active, start, out = ctx.saved_tensors
+        of_nodes = torch.empty_like(active)
+        _pool_backward(active.numpy(), start.numpy(), out.numpy(), gradient.contiguous().numpy(), of_nodes.numpy())
         return of_nodes, None
 
 
 @njit(cache=True, nogil=True)
-def _pool(nodes, start, out):
+def _pool(nodes, start, active, out):
     width = np.uint64(nodes.shape[1])
     for g in range(len(start) - 1):
         first, last = np.uint64(start[g]), np.uint64(start[g + 1])
@@ -43,26 +44,30 @@ def _pool(nodes, start, out):
             out[g, c], out[g, width + c] = 0, -np.inf if last > first else 0
         for n in range(first, last):
             for c in range(width):
-                out[g, c] += nodes[n, c]
-                out[g, width + c] = max(out[g, width + c], nodes[n, c])
+                negative = exp_minus_one(nodes[n, c])
+                active[n, c] = nodes[n, c] if nodes[n, c] > 0 else negative
+            for c in range(width):
+                out[g, c] += active[n, c]
+                out[g, width + c] = max(out[g, width + c], active[n, c])
         for c in range(width):
             out[g, c] /= max(last - first, np.uint64(1))
 
 
-@njit(cache=True)
-def _pool_backward(nodes, start, out, gradient, of_nodes):
+@njit(cache=True, nogil=True)
+def _pool_backward(active, start, out, gradient, of_nodes):
     """Nodes that share a maximum share its gradient."""
-    width = np.uint64(nodes.shape[1])
-    share = np.empty(nodes.shape[1], np.float32)
+    width = np.uint64(active.shape[1])
+    share = np.empty(active.shape[1], np.float32)
     for g in range(len(start) - 1):
         first, last = np.uint64(start[g]), np.uint64(start[g + 1])
         share[:] = 0
         for n in range(first, last):
             for c in range(width):
-                share[c] += nodes[n, c] == out[g, width + c]
+                share[c] += active[n, c] == out[g, width + c]
         for c in range(width):
             share[c] = gradient[g, width + c] / max(share[c], np.float32(1.0))
         for n in range(first, last):
             for c in range(width):
-                is_largest = nodes[n, c] == out[g, width + c]
-                of_nodes[n, c] = gradient[g, c] / np.float32(last - first) + is_largest * share[c]
+                is_largest = active[n, c] == out[g, width + c]
+                of_active = gradient[g, c] / np.float32(last - first) + is_largest * share[c]
+                of_nodes[n, c] = of_active * (min(active[n, c], np.float32(0)) + np.float32(1))
