@@ -10,11 +10,13 @@ when the machine's speed drifts; those of CPU seconds do not count what other pr
 On a machine that is busy with other work, set ``OMP_WAIT_POLICY=passive``: threads of torch that wait for one another
 otherwise spin, which takes the core from the one that is waited for.
 
-Most of our scoring is matrix products, which the other side has as well; of a training step they are two fifths, at the
-CPU's peak, and a quarter is the fixed cost of its operations, whatever the batch. Tried, and not kept: other sizes of
-scoring batches (2,048 to 16,384 nodes take the same time, 1,024 take longer); oneDNN or OpenBLAS for the products (not
-faster); the sum over the layers' products rather than the product of their concatenation (slower); attention's node
-scores in the compiled pass rather than in the product (1 % of a step); clipping by ``foreach`` (the same).
+Most of our scoring is matrix products, which the other side has as well; of the student's training step they are almost
+half, of the teacher's three quarters, at the CPU's peak, so that the teacher gains little from anything else. Tried,
+and not kept: other sizes of scoring batches (2,048 to 16,384 nodes take the same time, 1,024 take longer); oneDNN or
+OpenBLAS for the products (not faster); the sum over the layers' products rather than the product of their concatenation
+(slower); attention's node scores in the compiled pass rather than in the product (1 % of a step); clipping by
+``foreach`` (the same); kernels compiled for one width (slower than those for any); a compiled product with the readings
+that are kept (the same).
 """
 
 from __future__ import annotations

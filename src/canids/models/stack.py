@@ -289,7 +289,7 @@ def _attend(
             negative = exp_minus_one(message)
             active = message if message > 0 else negative
             steep = np.float32(1) if message > 0 else negative + np.float32(1)
-            kept = scale if word(n * width + c, seed, key) >= dropped else np.float32(0)
+            kept = scale if not dropped or word(n * width + c, seed, key) >= dropped else np.float32(0)
             states[n, after + c] = states[n, at + c] + active * kept
             slopes[n, c] = steep * kept
 
