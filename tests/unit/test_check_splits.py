@@ -11,7 +11,7 @@ from canids.frames.dataset import Capture
 from canids.frames.ingest import ingest
 from canids.graphs.build import build_graphs
 from canids.graphs.check import check_splits
-from canids.graphs.store import load_store, save_store
+from canids.graphs.store import load_store
 from canids.schema import Graph, Synthesis
 from canids.simulate.demo import simulate_demo
 from canids.simulate.synthesis import synthesise
@@ -30,18 +30,17 @@ def graphs(tmp_path_factory):
     return folder / "graphs"
 
 
-def files(graphs):
-    return [graphs / "train.safetensors", graphs / "val.safetensors"], graphs / "graphs.json"
+def part(graphs, name):
+    return load_store(graphs / f"{name}.safetensors")
 
 
 def test_what_the_stage_writes_passes(graphs):
-    check_splits(*files(graphs))
+    check_splits([part(graphs, "train"), part(graphs, "val")], graphs / "graphs.json")
 
 
-def test_a_window_of_an_attacked_copy_in_another_role_than_its_recording_is_found(graphs, tmp_path):
-    train = load_store(files(graphs)[0][0])
+def test_a_window_of_an_attacked_copy_in_another_role_than_its_recording_is_found(graphs):
+    train = part(graphs, "train")
     stolen = train.select(torch.tensor([len(train) - 1]))
     assert stolen.captures[int(stolen.capture[0])].startswith("synthesised/")
-    save_store(tmp_path / "val.safetensors", replace(stolen, role=torch.full_like(stolen.role, 3)))
     with pytest.raises(ArtifactError, match="splits overlap"):
-        check_splits([files(graphs)[0][0], tmp_path / "val.safetensors"], files(graphs)[1])
+        check_splits([train, replace(stolen, role=torch.full_like(stolen.role, 3))], graphs / "graphs.json")

@@ -100,7 +100,9 @@ class TestTraining:
         graphs["captures"]["train/DoS-1"]["recording_offset"] = 0.0
         write_json(tmp_path / "graphs.json", graphs)
         with pytest.raises(ArtifactError, match="splits overlap"):
-            check_splits([built[0] / f"{part}.safetensors" for part in ("train", "val")], tmp_path / "graphs.json")
+            check_splits(
+                [load_store(built[0] / f"{part}.safetensors") for part in ("train", "val")], tmp_path / "graphs.json"
+            )
 
 
 class TestAcross:

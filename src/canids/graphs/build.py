@@ -34,6 +34,7 @@ from canids.graphs.store import (
     GRAPH_COLUMNS,
     NODE_COLUMNS,
     GraphStore,
+    load_store,
     pick,
     save_store,
     store_of_arrays,
@@ -41,6 +42,8 @@ from canids.graphs.store import (
 from canids.progress import track
 
 logger = logging.getLogger(__name__)
+
+WRITERS = 2  # for each thread: a writer waits for the disk half of its time
 
 
 def build_graphs(
@@ -105,8 +108,16 @@ def build_graphs(
         parts[scenario] = _chosen(mine, [ROLES.index("test")])
     known_by = {c.vehicle: _references(references, c.vehicle) for c in references if c.scenario not in MADE}
 
-    def save_part(part: str) -> None:
+    known = [c.key for c in used if _references(references, c.vehicle, c)]
+    summary = _summary(used, roles, stores, repeats, excluded, pairs, known, graph)
+    summary |= {
+        "training_data": training_data,
+        "profile_captures": {c.key: {"vehicle": c.vehicle, "recording": c.recording} for c in sides.profiling},
+    }
+
+    def save_part(part: str) -> GraphStore:
         save_store(out / f"{part}.safetensors", pick(parts[part]))
+        return load_store(out / f"{part}.safetensors")
 
     def save_known(vehicle: str) -> None:
         mine = known_by[vehicle]
@@ -115,16 +126,10 @@ def build_graphs(
     # The largest first, or the other threads would wait for it in the end.
     largest = sorted(parts, key=lambda part: -sum(len(windows) for _, windows in parts[part]))
     writes = [partial(save_part, part) for part in largest]
+    writes += [partial(write_json, out / "graphs.json", summary)]
     writes += [partial(save_known, vehicle) for vehicle, mine in known_by.items() if mine]
-    _each(writes, lambda write: write(), threads, "stores")
-    known = [c.key for c in used if _references(references, c.vehicle, c)]
-    summary = _summary(used, roles, stores, repeats, excluded, pairs, known, graph)
-    summary |= {
-        "training_data": training_data,
-        "profile_captures": {c.key: {"vehicle": c.vehicle, "recording": c.recording} for c in sides.profiling},
-    }
-    write_json(out / "graphs.json", summary)
-    check_splits([out / f"{part}.safetensors" for part in parts], out / "graphs.json", threads)
+    written = _each(writes, lambda write: write(), WRITERS * threads, "stores")
+    check_splits(written[: len(parts)], out / "graphs.json")
 
 
 def _check_left(testing: list[LabelledCapture], excluded: dict[str, list[str]]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +11,22 @@ import numpy as np
 from canids.artifacts import read_json
 from canids.errors import ArtifactError
 from canids.graphs.splits import ROLES
-from canids.graphs.store import load_store
+from canids.graphs.store import GraphStore
 
 
-def check_splits(stores: Sequence[Path], summary: Path, threads: int = 1) -> None:
+def check_splits(stores: Sequence[GraphStore], summary: Path) -> None:
     """Refuse stores in which windows of two roles share a stretch of one recording.
 
     Args:
-        stores: every store of a dataset. summary: its ``graphs.json``, which names each capture's recording and its
-            clock's offset to the recording's.
-        threads: stores whose checksums are verified at once.
+        stores: every store of a dataset, as it was read back. summary: its ``graphs.json``, which names each capture's
+            recording and its clock's offset to the recording's.
 
     Raises:
         ArtifactError: they do; names the captures, the roles and the time.
     """
     captures = read_json(summary)["captures"]
     windows = defaultdict(list)
-    with ThreadPoolExecutor(threads) as pool:
-        loaded = list(pool.map(load_store, stores))
-    for store in loaded:
+    for store in stores:
         recordings = [captures[name]["recording"] for name in store.captures]
         offsets = [captures[name]["recording_offset"] for name in store.captures]
         for capture in store.capture.unique().tolist():
