@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numba import njit
 
-from canids.graphs.grouped import Grouped
+from canids.graphs.grouped import Grouped, column_quantile
 from canids.graphs.profile import VehicleProfile
 from canids.graphs.references import Sample, fit_references
 from canids.graphs.statistics import STATISTICS, NodeReading, read_nodes
@@ -73,7 +73,8 @@ def with_statistics(references: VehicleProfile, measured: Sequence[Measured]) ->
     ends = np.cumsum([0, *(len(each.code) for each in measured)])
     starts = np.concatenate([each.window_start + end for each, end in zip(measured, ends, strict=False)])
     surprise = _timing_surprise(statistics, profile, rows, np.append(starts, len(rows)))
-    return replace(profile, quarantine=float(np.quantile(surprise, QUARANTINE_QUANTILE)) + QUARANTINE_MARGIN)
+    limit = column_quantile(surprise[:, None], QUARANTINE_QUANTILE)[0]
+    return replace(profile, quarantine=float(limit) + QUARANTINE_MARGIN)
 
 
 def measure(capture: WindowedCapture, windows: np.ndarray, references: VehicleProfile) -> Measured:
@@ -160,9 +161,10 @@ def _centre_and_spread(
     unmeasured = np.isnan(centre[:, 0])
     if unmeasured.all():
         return profile.centre, profile.spread
-    centre[unmeasured] = np.median(centre[~unmeasured], axis=0)
-    spread[unmeasured] = 2 * np.quantile(spread[~unmeasured], 0.75, axis=0)
-    floor = np.maximum(SPREAD_FLOOR, 0.25 * np.median(spread, axis=0))
+    if unmeasured.any():
+        centre[unmeasured] = column_quantile(centre[~unmeasured], 0.5)
+        spread[unmeasured] = 2 * column_quantile(spread[~unmeasured], 0.75)
+    floor = np.maximum(SPREAD_FLOOR, np.float32(0.25) * column_quantile(spread, 0.5))
     return centre, np.maximum(spread, floor)
 
 

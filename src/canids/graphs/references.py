@@ -207,14 +207,14 @@ def _interval_limits(rows: np.ndarray, log_interval: np.ndarray, ids: int) -> np
     """
     intervals = Grouped.of(rows, log_interval, ids)
     n = intervals.counts()
-    middle = np.nan_to_num(intervals.quantile(0.5))
-    median, mad = middle[:, 0], np.nan_to_num(intervals.deviation(middle)[:, 0])
+    unknown = n == 0
+    middle = np.where(unknown[:, None], np.float32(0), intervals.quantile(0.5))
+    median, mad = middle[:, 0], np.where(unknown, np.float32(0), intervals.deviation(middle)[:, 0])
     least, low, most = (intervals.quantile(q)[:, 0] for q in (0.0, 0.01, 1.0))
     margin = 1.5 / np.sqrt(np.maximum(n, 1) / 10)
     narrow = (mad < NARROW) & (n >= NARROW_FRAMES)
     shortest = np.where(narrow, np.maximum(low, median - 6 * mad - 0.1), least - margin)
     longest = most + margin
-    unknown = n == 0
     return np.stack(
         [median, mad, np.where(unknown, -np.inf, shortest), np.where(unknown, np.inf, longest), narrow]
     ).astype(np.float32)

@@ -118,6 +118,7 @@ def _frame_channels(rows, code, before, log_interval, repeats, bits, flips, medi
     n, unseen, before = np.uint64(len(code)), np.uint64(len(median)), np.uint64(before)
     out = np.zeros((len(code), 6), np.float32)
     unflipped = flip_cost[:, :, 0].sum(axis=1)  # of a repeated payload, which many are
+    of_last = np.full(len(median), np.float32(np.nan))  # bits' cost of each ID's last frame, if it is among these
     for i in range(n):
         previous, k = before, np.uint64(rows[np.uint64(code[i])])
         before = k
@@ -125,10 +126,13 @@ def _frame_channels(rows, code, before, log_interval, repeats, bits, flips, medi
             out[i, 0] = np.nan
             continue
         out[i, 0] = log_interval[i] - median[k]
-        set_, total = bits[i], np.float32(0)
-        for byte in range(np.uint64(8)):
-            total += bit_cost[k, byte, set_ & np.uint64(255)]
-            set_ >>= np.uint64(8)
+        total = of_last[k]
+        if repeats[i] != 1 or np.isnan(total):
+            set_, total = bits[i], np.float32(0)
+            for byte in range(np.uint64(8)):
+                total += bit_cost[k, byte, set_ & np.uint64(255)]
+                set_ >>= np.uint64(8)
+            of_last[k] = total
         out[i, 4] = total
         out[i, 5] = transition_cost[previous, k]
         if repeats[i] >= 0:
