@@ -22,7 +22,6 @@ wildcard_constraints:
     seed=r"\d+",
     scenario="[^/]+",
     capture="[^/]+",
-    number=r"\d+",
     fleet=any_of(FLEETS),
     part=r"\d+",
     other=any_of(SETTINGS.tested),

@@ -1,6 +1,7 @@
 import re
 import sys
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -326,6 +327,15 @@ def synthesised_captures(variant):
         for c in captures.values()
         if c.scenario in config.dataset.train and c.attack_type == ATTACK_FREE
         for number in range(config.synthesis.copies)
+    ]
+
+
+def synthesis_rules():
+    """(rule's name, numbers of the copies that its jobs make): one rule, unless variants want different numbers of them."""
+    wanted = {v.config.synthesis.copies for v in VARIANTS.values()}
+    return [
+        (f"synthesise_{rule}" if rule else "synthesise", range(first, end))
+        for rule, (first, end) in enumerate(pairwise(sorted({0, *wanted})))
     ]
 
 

@@ -1,24 +1,28 @@
-# Attack-free training captures -> copies with attacks of every kind, to train on beside those that a dataset labels.
+# Attack-free training captures -> copies with attacks of every kind, to train on beside those that a dataset labels. A job
+# makes all copies of a capture. Variants with more copies than others have a rule of their own for those.
 
+for NAME, NUMBERS in synthesis_rules():
 
-rule synthesise:
-    input:
-        record=lambda w: ingest_record(w.dataset, capture_of(w)),
-    output:
-        frames=SYNTHESISED,
-        record=SYNTHESIS_RECORD,
-    log:
-        f"{LOGS}/synthesise/{{scenario}}/{{capture}}-{{number}}.log",
-    benchmark:
-        f"{BENCHMARKS}/synthesise/{{scenario}}/{{capture}}-{{number}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=by_size(2000),
-        runtime=by_size(30),
-    params:
-        **settings_for("synthesised"),
-        code=CODE["synthesise"],
-    message:
-        "synthesise attacks on {wildcards.dataset}: {wildcards.scenario}/{wildcards.capture}, copy {wildcards.number}"
-    script:
-        "../scripts/synthesise.py"
+    rule:
+        name:
+            NAME
+        input:
+            record=lambda w: ingest_record(w.dataset, capture_of(w)),
+        output:
+            frames=[artifact(SYNTHESISED, number=number) for number in NUMBERS],
+            record=[artifact(SYNTHESIS_RECORD, number=number) for number in NUMBERS],
+        log:
+            f"{LOGS}/synthesise/{{scenario}}/{{capture}}-{NUMBERS[0]}.log",
+        benchmark:
+            f"{BENCHMARKS}/synthesise/{{scenario}}/{{capture}}-{NUMBERS[0]}.tsv"
+        threads: 1
+        resources:
+            mem_mb=by_size(2000),
+            runtime=by_size(30 * len(NUMBERS)),
+        params:
+            **settings_for("synthesised"),
+            code=CODE["synthesise"],
+        message:
+            "synthesise attacks on {wildcards.dataset}: {wildcards.scenario}/{wildcards.capture}"
+        script:
+            "../scripts/synthesise.py"
