@@ -28,7 +28,7 @@ from canids.gpus import gpus_present, own_gpus
 from canids.job_record import write_record
 from canids.other_datasets import asked_for, other_datasets, overrides_of_run
 from canids.progress import log_to_console
-from canids.provenance import code_digest
+from canids.provenance import code_digests
 from canids.search_space import plain_search, trial_folders, undecided
 from canids.shipped import PRETRAINED
 from canids.variants import Variant, places
@@ -113,7 +113,7 @@ def settings_of(given: dict[str, Any], config_folder: Path, starts: bool, target
     frozen = {
         "config": OmegaConf.to_container(config),
         "overrides": overrides,
-        "code": {stage: code_digest(module) for stage, module in STAGES.items()},
+        "code": code_digests(STAGES),
         "variants": {folder: OmegaConf.to_container(each) for folder, each in {**others.variants, **variants}.items()},
         "experiment": experiment,
         "tested": others.folders,

@@ -1,3 +1,4 @@
+import inspect
 import re
 import sys
 from functools import cache
@@ -144,6 +145,12 @@ FLEETS = {fleet_of(v.config): v.config for v in VARIANTS.values()}
 SIMULATED = next((v for v in VARIANTS.values() if v.config.dataset.simulated), None)
 
 
+def for_each_capture(function):
+    """Marks a function that snakemake calls for each capture: it asks for its parameters each time, which are kept here."""
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def capture_of(wildcards):
     key = f"{wildcards.scenario}/{wildcards.capture}"
     if key not in CAPTURES[wildcards.dataset]:
@@ -162,6 +169,7 @@ def files_of_labels(variant):
     return {name: [path] if path else [] for name, path in given.items()}
 
 
+@for_each_capture
 def log_files(wildcards):
     """Input: a capture's log file, and the files that label it."""
     return {
@@ -188,6 +196,12 @@ def ingest_record(variant, capture):
     if deleted and capture.source.exists():
         deleted = capture.source.stat().st_mtime <= record.stat().st_mtime
     return ancient(str(record)) if deleted else str(record)
+
+
+@for_each_capture
+def record_of_capture(wildcards):
+    """Input: the ingest record of a job's capture."""
+    return ingest_record(wildcards.dataset, capture_of(wildcards))
 
 
 def ingest_records(variant):
@@ -312,11 +326,13 @@ def frames_of_all_captures():
     return per_capture(FRAMES, DATASET) + per_capture(FINGERPRINT, DATASET)
 
 
+@cache
 def synthesised_captures(variant):
     """Attacked copies of the attack-free training captures, if they are to be trained on."""
     config, captures = VARIANTS[variant].config, VARIANTS[variant].captures
     if not synthesises(config):
         return []
+    scenarios, copies = set(config.dataset.train), config.synthesis.copies
     return [
         artifact(
             placed(variant, "synthesised", SYNTHESISED),
@@ -325,8 +341,8 @@ def synthesised_captures(variant):
             number=number,
         )
         for c in captures.values()
-        if c.scenario in config.dataset.train and c.attack_type == ATTACK_FREE
-        for number in range(config.synthesis.copies)
+        if c.scenario in scenarios and c.attack_type == ATTACK_FREE
+        for number in range(copies)
     ]
 
 

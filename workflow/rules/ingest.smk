@@ -41,8 +41,8 @@ rule ingest:
         runtime=by_size(10, 0.02),
     params:
         **settings_for("frames"),
-        vehicle=lambda w: capture_of(w).vehicle,
-        attack_type=lambda w: capture_of(w).attack_type,
+        vehicle=for_each_capture(lambda w: capture_of(w).vehicle),
+        attack_type=for_each_capture(lambda w: capture_of(w).attack_type),
         code=CODE["ingest"],
     message:
         "ingest {wildcards.dataset}: {wildcards.scenario}/{wildcards.capture}"

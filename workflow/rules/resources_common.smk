@@ -14,9 +14,10 @@ def megabytes(paths):
 def by_size(least, per_megabyte=0):
     """Resource: by the size of a job's inputs, and as much again each time that it is tried again."""
     if not per_megabyte:  # a plan of thousands of jobs need not ask the file system
-        return lambda wildcards, attempt: attempt * least
-    return lambda wildcards, input, attempt: attempt * round(
-        least + per_megabyte * megabytes(input)
+        return for_each_capture(lambda wildcards, attempt: attempt * least)
+    return for_each_capture(
+        lambda wildcards, input, attempt: attempt
+        * round(least + per_megabyte * megabytes(input))
     )
 
 

@@ -7,7 +7,7 @@ for NAME, NUMBERS in synthesis_rules():
         name:
             NAME
         input:
-            record=lambda w: ingest_record(w.dataset, capture_of(w)),
+            record=record_of_capture,
         output:
             frames=[artifact(SYNTHESISED, number=number) for number in NUMBERS],
             record=[artifact(SYNTHESIS_RECORD, number=number) for number in NUMBERS],

@@ -86,18 +86,20 @@ def find_captures(dataset: DictConfig) -> dict[str, list[tuple[str, Path]]]:
 def describe_captures(dataset: DictConfig, sources: Iterable[tuple[str, Path]]) -> list[Capture]:
     """Captures from (``<scenario>/<name>``, source) pairs, less those that ``dataset.captures`` leaves out."""
     captures = {}
+    # As plain values: a dataset may have thousands of captures, and OmegaConf looks each of its values up slowly.
+    patterns, vehicles, attacks = list(dataset.captures), dict(dataset.vehicles), dict(dataset.attacks)
     for key, source in sources:
-        if not any(fnmatchcase(key, pattern) for pattern in dataset.captures):
+        if not any(fnmatchcase(key, pattern) for pattern in patterns):
             continue
         if key in captures:
             raise DatasetError(f"{source}: a second file for capture {key}, beside {captures[key].source}; remove one")
         scenario, name = key.split("/")
-        vehicle = _first_fit(key, dataset.vehicles)
+        vehicle = _first_fit(key, vehicles)
         if vehicle is None:
             raise DatasetError(
                 f"{source}: no glob of dataset.vehicles fits '{key}'; add its vehicle to the dataset's config"
             )
-        captures[key] = Capture(scenario, name, source, vehicle, _first_fit(key, dataset.attacks) or ATTACK_FREE)
+        captures[key] = Capture(scenario, name, source, vehicle, _first_fit(key, attacks) or ATTACK_FREE)
     for role in ("train", "test"):
         if not any(capture.scenario in dataset[role] for capture in captures.values()):
             raise DatasetError(
@@ -131,5 +133,5 @@ def _captures(folder: Path, glob: str) -> Iterator[tuple[Path, str]]:
             yield path, name
 
 
-def _first_fit(key: str, globs: DictConfig) -> str | None:
+def _first_fit(key: str, globs: dict[str, str]) -> str | None:
     return next((str(name) for name, pattern in globs.items() if fnmatchcase(key, pattern)), None)
