@@ -11,6 +11,11 @@
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/captures_common.smk"
+include: "workflow/rules/fleet_common.smk"
+include: "workflow/rules/graphs_common.smk"
+include: "workflow/rules/training_common.smk"
+include: "workflow/rules/results_common.smk"
 include: "workflow/rules/resources_common.smk"
 include: "workflow/rules/search_common.smk"
 

@@ -1,4 +1,5 @@
 # The cascade that ships inside the package: trained on a simulated fleet alone, so that it needs no dataset.
+from canids.shipped import FILES, RECORD
 
 if PRETRAINED in VARIANTS:
 
