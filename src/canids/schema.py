@@ -287,8 +287,19 @@ class Calibration:
 
 
 @dataclass
+class CusumSettings:
+    drift: float = setting(
+        -1.0, "log-odds of an attack, of one window, that leave the evidence as it is; higher ones add to it", -5.0, 5.0
+    )
+    ceiling: float = setting(
+        12.0, "most evidence that is kept; the less, the sooner an alarm ends after its attack", 1.0, 1000.0
+    )
+
+
+@dataclass
 class Evaluation:
     tolerance: float = setting(0.02, "validation F1s that differ by less are equally good", 0.0, 0.5)
+    cusum: CusumSettings = field(default_factory=CusumSettings)
 
 
 @dataclass

@@ -11,7 +11,9 @@ import torch
 from model_makers import config, fusion_states_of, graphs_json
 
 from canids.errors import ArtifactError, CheckpointError, DatasetError
-from canids.evaluation.evaluate import DETECTORS, evaluate
+from canids.evaluation.cascade import DETECTORS
+from canids.evaluation.evaluate import evaluate
+from canids.evaluation.evidence import CUSUM
 from canids.evaluation.metrics import window_metrics
 from canids.fusion.alternatives import Alternatives
 from canids.fusion.environment import ALPHAS, STATE_SIZE
@@ -23,6 +25,7 @@ from canids.training.model_manager import ModelManager
 
 ROLES = np.repeat(["train", "select", "fuse", "calibrate", "test"], [20, 20, 20, 60, 80])
 ROWS = {role: np.flatnonzero(role == ROLES) for role in np.unique(ROLES)}
+JUDGED = (*DETECTORS, CUSUM)
 CAPTURE = np.repeat([0, 1, 2, 3], [60, 60, 50, 30])  # the last two are tested
 
 
@@ -75,6 +78,12 @@ class TestThresholds:
         tested = scores.filter(pl.col("role") == "test")
         assert tested["gat_alarm"].equals((tested["gat"] > 0).alias("gat_alarm"))
 
+    def test_the_cusums_holds_however_windows_are_read(self, run):
+        metrics, scores = run(changed(made(), ROWS["test"], read_by=2))
+        tested = scores.filter(pl.col("role") == "test")
+        above = tested[CUSUM] > metrics["thresholds"][CUSUM]
+        assert tested["cusum_alarm"].to_list() == above.to_list()
+
     def test_windows_that_are_read_otherwise_set_none(self, run):
         otherwise = changed(made(), ROWS["calibrate"][:20], read_by=2)
         lower = changed(otherwise, ROWS["calibrate"][:20], gat=0.1, vgae=0.1)
@@ -105,7 +114,7 @@ class TestThresholds:
 
 class TestScores:
     def test_they_do_not_depend_on_labels(self, run):
-        columns = [*DETECTORS, *(f"{name}_alarm" for name in DETECTORS), "alpha"]
+        columns = [*JUDGED, *(f"{name}_alarm" for name in JUDGED), "alpha"]
         flipped = changed(made(), ROWS["test"], label=1 - made().label[ROWS["test"]])
         assert run(flipped)[1].select(columns).equals(run(made())[1].select(columns))
 
@@ -113,7 +122,7 @@ class TestScores:
         _, scores = run(made())
         assert scores["role"].to_list() == ROLES.tolist()
 
-    @pytest.mark.parametrize("name", DETECTORS)
+    @pytest.mark.parametrize("name", JUDGED)
     def test_an_alarm_is_a_score_above_the_threshold(self, run, name):
         metrics, scores = run(made())
         assert scores[f"{name}_alarm"].to_list() == (scores[name] > metrics["thresholds"][name]).to_list()
@@ -145,10 +154,7 @@ class TestBlindWindows:
     def alarms(self, run, blind: np.ndarray) -> list[bool]:
         scores = run(changed(made(), blind, vgae=0.0, gat=0.0))[1]
         return (
-            scores[blind.tolist()]
-            .select(pl.any_horizontal(f"{name}_alarm" for name in DETECTORS))
-            .to_series()
-            .to_list()
+            scores[blind.tolist()].select(pl.any_horizontal(f"{name}_alarm" for name in JUDGED)).to_series().to_list()
         )
 
     def test_they_never_alarm(self, run):
@@ -165,7 +171,7 @@ class TestTable:
     def test_it_has_each_scenario_and_capture_of_the_test_for_each_detector(self, run):
         rows = [(row["scenario"], row["capture"], row["detector"]) for row in run(made())[0]["table"]]
         captures = [("test", "all"), ("test", "c"), ("test", "d")]
-        assert rows == [(*where, name) for where in captures for name in DETECTORS]
+        assert rows == [(*where, name) for where in captures for name in JUDGED]
 
     @pytest.mark.parametrize(
         ("capture", "rows"), [("c", slice(120, 170)), ("d", slice(170, 200)), ("all", slice(120, 200))]

@@ -1,4 +1,4 @@
-"""The evaluate stage: VGAE alone, GAT alone, their fusion and its alternatives, on every test scenario and capture."""
+"""The evaluate stage: VGAE alone, GAT alone, their fusion and its alternatives, and the fusion over time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from canids.artifacts import atomic_path, read_json, write_json
 from canids.errors import DatasetError
 from canids.evaluation.cascade import DETECTORS, load_fusion
+from canids.evaluation.evidence import CUSUM, Cusum, with_cusum, with_cusum_point
 from canids.evaluation.judge import judge
 from canids.evaluation.thresholds import OperatingPoints, operating_point, write_points
 from canids.fusion.states import load_states
@@ -31,11 +32,13 @@ def evaluate(states_file: Path, fusion: Path, graphs: Path, evaluation: DictConf
         DatasetError: the windows that calibrate hold one class only.
     """
     trained = load_fusion(fusion)
-    scores = trained.score(load_states(states_file))
+    cusum, summary = Cusum(**evaluation.cusum), read_json(graphs)
+    scores = with_cusum(trained.score(load_states(states_file)), cusum)
     points = operating_points(scores, DETECTORS, evaluation.tolerance, states_file)
+    points = with_cusum_point(points, cusum, scores, summary)
     described = {"scale": trained.scale, "seed": trained.seed, "tolerance": evaluation.tolerance}
     write_points(out, points)
-    return write_evaluation(out, described, scores, points, read_json(graphs))
+    return write_evaluation(out, described, scores, points, summary)
 
 
 def operating_points(scores: pl.DataFrame, detectors: Sequence[str], tolerance: float, source: Path) -> OperatingPoints:
@@ -68,9 +71,10 @@ def write_evaluation(
         described: what stands at the top of ``metrics.json``. graphs: the content of ``graphs.json``.
     """
     # A threshold that was set on windows of enrolled vehicles says nothing of windows that are read otherwise.
+    # The sum over time runs through all of them, and its threshold was set on all.
     read_so = pl.col("read_by") == points.read_by
     scores = scores.with_columns(
-        (pl.col(name) > pl.when(read_so).then(limit).otherwise(0.0)).alias(f"{name}_alarm")
+        (pl.col(name) > pl.when(read_so | pl.lit(name == CUSUM)).then(limit).otherwise(0.0)).alias(f"{name}_alarm")
         for name, limit in points.limits.items()
     )
     metrics = {**described, "thresholds": points.limits, **judge(scores, tuple(points.limits), graphs)}

@@ -10,6 +10,7 @@ import polars as pl
 
 from canids.evaluation.curves import RATES, OperatingCurve, operating_curve
 from canids.evaluation.events import Drive, drive_of, event_metrics
+from canids.evaluation.evidence import CUSUM
 from canids.evaluation.metrics import window_metrics
 
 ALL = "all"
@@ -103,7 +104,9 @@ def _metrics(
 
 
 def _window_metrics(rows: pl.DataFrame, name: str) -> dict[str, Any]:
-    return window_metrics(rows["label"].to_numpy(), rows[name].to_numpy(), rows[f"{name}_alarm"].to_numpy())
+    metrics = window_metrics(rows["label"].to_numpy(), rows[name].to_numpy(), rows[f"{name}_alarm"].to_numpy())
+    # a sum of log-odds is no probability that could be taken at its word
+    return {**metrics, "ece": None} if name == CUSUM else metrics
 
 
 def _recall(attacked: np.ndarray, threshold: float) -> float | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from canids.artifacts import read_json, write_json
+from canids.errors import ArtifactError
 
 SMALLEST = 1e-7
 POINTS_FILE = "thresholds.json"
@@ -21,23 +22,32 @@ class OperatingPoints:
         limits: detector → log-odds above which a window alarms, if it is read as those are that the limit was set on.
         read_by: how these are read (``GraphStore.read_by``); every other window alarms above even odds.
         tolerance: of F1, that they were set with.
+        cusum: how evidence is summed over time (``evaluation.cusum``); empty where it is not.
     """
 
     limits: dict[str, float]
     read_by: int
     tolerance: float
+    cusum: dict[str, float] = field(default_factory=dict)
 
 
 def write_points(folder: Path, points: OperatingPoints) -> None:
     """Write operating points into the folder of an evaluation."""
-    content = {"thresholds": points.limits, "read_by": points.read_by, "tolerance": points.tolerance}
+    content = {
+        "thresholds": points.limits,
+        "read_by": points.read_by,
+        "tolerance": points.tolerance,
+        "cusum": points.cusum,
+    }
     write_json(folder / POINTS_FILE, content)
 
 
 def read_points(folder: Path) -> OperatingPoints:
     """The operating points of an evaluation's folder. Raises: ArtifactError."""
     content = read_json(folder / POINTS_FILE)
-    return OperatingPoints(content["thresholds"], content["read_by"], content["tolerance"])
+    if "cusum" not in content:
+        raise ArtifactError(f"{folder / POINTS_FILE}: says nothing of the cusum; evaluate again")
+    return OperatingPoints(content["thresholds"], content["read_by"], content["tolerance"], content["cusum"])
 
 
 def logit(probability: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from canids.artifacts import read_json
 from canids.errors import ArtifactError, DatasetError
 from canids.evaluation.cascade import Cascade, load_cascade
 from canids.evaluation.evaluate import write_evaluation
+from canids.evaluation.evidence import Cusum, with_cusum
 from canids.frames.fingerprint import Fingerprint, overlap, read_fingerprint
 from canids.fusion.states import fusion_states
 from canids.graphs.captures import MADE
@@ -101,6 +102,7 @@ def evaluate_on(
     scores = cascade.fusion.score(states).filter((pl.col("role") == "test") & ~key.is_in(list(repeats)))
     if not len(scores):
         raise DatasetError(f"{graphs}: no capture is left to test on; all are recordings that were trained on")
+    scores = with_cusum(scores, Cusum(**cascade.points.cusum))
     facts = {
         "scale": cascade.scale,
         "seed": cascade.seed,

@@ -10,6 +10,7 @@ DETECTOR_NAMES = {
     "vgae": "VGAE",
     "gat": "GAT",
     "fusion": "Fusion",
+    "cusum": "CUSUM",
     "weighted": "Weighted",
     "logistic": "Logistic",
     "mlp": "MLP",

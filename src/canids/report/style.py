@@ -17,6 +17,7 @@ COLOURS = {
     "vgae": "#009E73",
     "gat": "#0072B2",
     "fusion": "#D55E00",
+    "cusum": "#7A3E9D",
     "lightgbm": "#CC79A7",
     "tail_probability": "#E69F00",
     "inter_arrival": "#56B4E9",
