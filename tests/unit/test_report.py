@@ -4,6 +4,7 @@ import io
 import itertools
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from canids.fusion.names import ALTERNATIVES
 from canids.report import detection_table, terminal_table, write_report
 from canids.report.formats import rate, seconds
 from canids.report.fused import fused_sentences
-from canids.report.inputs import read_metrics
+from canids.report.inputs import read_evaluations, read_metrics
+from canids.report.operating import draw_evidence
 from canids.report.rule_graph import LAYER_HEIGHT, layered_layout, parse_dot, width
 from canids.report.sentences import comparison_sentences, result_sentences
 from canids.report.style import look
@@ -380,3 +382,26 @@ def test_what_only_rounding_makes_perfect_says_so():
         "<0.001",
     ]
     assert [seconds(s) for s in (1.26, 130, 7300)] == ["1.3 s", "2 min", "2 h 2 min"]
+
+
+class TestEvidence:
+    """The fusion beside its evidence over time, on validation windows."""
+
+    def drawn(self, folder: Path, detectors: tuple[str, ...], role: str = "select"):
+        (read,) = read_evaluations([evaluated(folder, "student", 1, {}, detectors)])
+        validating = read.scores.with_columns(role=pl.lit(role))
+        with look():
+            return draw_evidence([replace(read, scores=validating)], GRAPHS)
+
+    @pytest.mark.parametrize("name", ["Fusion", "CUSUM"])
+    def test_it_shows_both(self, tmp_path, name):
+        assert name in self.drawn(tmp_path, ("gat", "fusion", "cusum"))
+
+    def test_it_shows_nothing_else(self, tmp_path):
+        assert "GAT" not in self.drawn(tmp_path, ("gat", "fusion", "cusum"))
+
+    def test_without_validation_windows_there_is_none(self, tmp_path):
+        assert self.drawn(tmp_path, ("gat", "fusion", "cusum"), "test") is None
+
+    def test_of_detectors_that_are_not_summed_there_is_none(self, tmp_path):
+        assert self.drawn(tmp_path, BASELINES) is None

@@ -35,7 +35,7 @@ from canids.report.inputs import (
     read_records,
     without_alternatives,
 )
-from canids.report.operating import draw_operating, draw_reliability, driving_sentence
+from canids.report.operating import draw_evidence, draw_operating, draw_reliability, driving_sentence
 from canids.report.rule_graph import draw_rule_graph, parse_dot
 from canids.report.sentences import baseline_sentences, comparison_sentences, result_sentences
 from canids.report.style import COLOURS, look
@@ -90,6 +90,7 @@ def write_report(
             "rocs": [(scenario, draw_roc(read, scenario)) for scenario in _scenarios(metrics)],
             "reliability": [draw_reliability(each) for each in scales],
             "operating": [drawn for each in scales if (drawn := draw_operating(each, graph))],
+            "evidence": [drawn for each in scales if (drawn := draw_evidence(each, graph))],
             "attacked_ids": attacked_ids(explained),
             "explained": [(each, draw_causes(each)) for each in explained[0]["alarms"]],
             "driving": driving_sentence(read[0], graph),
