@@ -32,6 +32,7 @@ BATCH_SIZE = f"{MODEL}/batch_size.json"
 EVALUATION = "{results}/{dataset}/seed-{seed}/evaluation-{scale}"
 EVALUATION_ON = f"{EVALUATION}-on-{{other}}"
 EVALUATION_PRETRAINED = "{results}/{dataset}/evaluation-pretrained"
+ENROLLED = "-enrolled-{vehicle}"  # what follows the name of an evaluation of an enrolled vehicle alone
 BASELINES = "{results}/{dataset}/seed-{seed}/baselines"
 EXPLANATIONS = "{results}/{dataset}/seed-{seed}/explanations-{scale}"
 SUMMARY = "{results}/{dataset}/summary.csv"

@@ -104,7 +104,7 @@ class TestLimits:
 
 
 class TestProbability:
-    CALIBRATION = Calibration(2.0, np.arange(READ_BY, dtype=float))
+    CALIBRATION = Calibration(2.0, *(np.arange(READ_BY, dtype=float),) * 3)
 
     def test_at_the_limit_of_its_readings_it_is_one_half(self):
         codes = np.arange(1, READ_BY)

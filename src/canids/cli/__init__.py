@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from canids.cli import data, results, training, workflow  # each adds its commands
+from canids.cli import data, enrolment, results, training, workflow  # each adds its commands
 from canids.cli.app import app
 
-__all__ = ["app", "data", "main", "results", "training", "workflow"]
+__all__ = ["app", "data", "enrolment", "main", "results", "training", "workflow"]
 
 
 def main() -> None:

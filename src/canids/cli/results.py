@@ -13,6 +13,7 @@ from rich.console import Console
 from canids import artifacts
 from canids.catalogue import captures_of
 from canids.cli.app import CONFIG_FOLDER, ConfigFolder, Overrides, Scale, ScaleOption, Seed, app, clear_errors
+from canids.cli.enrolment import evaluate_enrolled_vehicle
 from canids.cli.places import evaluations, evaluations_on, frame_tables, model_folder, path_of, recorded_tables, stores
 from canids.cli.transfer import evaluate_on_other, evaluate_shipped, refuse_other_dataset
 from canids.config import load_config
@@ -41,6 +42,9 @@ def evaluate(
     model: Annotated[
         Models, typer.Option(help="the dataset's own models, or those that ship with canids, trained on no dataset")
     ] = Models.TRAINED,
+    enrolled: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="what canids enroll wrote: test its vehicle's captures alone")
+    ] = None,
     config_folder: ConfigFolder = CONFIG_FOLDER,
 ) -> None:
     """Evaluate a scale's models on every test scenario, thresholds from validation."""
@@ -48,6 +52,10 @@ def evaluate(
         from canids.evaluation.evaluate import evaluate as evaluate_scale
 
         config = load_config(config_folder, overrides or [])
+        if enrolled is not None:
+            shipped = model == Models.PRETRAINED
+            typer.echo(evaluate_enrolled_vehicle(config, enrolled, None if shipped else seed, scale, on))
+            return
         if model == Models.PRETRAINED:
             typer.echo(evaluate_shipped(config, on))
             return

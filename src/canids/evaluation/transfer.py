@@ -16,9 +16,9 @@ from canids.evaluation.cascade import Cascade, load_cascade
 from canids.evaluation.evaluate import write_evaluation
 from canids.evaluation.evidence import Cusum, with_cusum
 from canids.frames.fingerprint import Fingerprint, overlap, read_fingerprint
-from canids.fusion.states import fusion_states
+from canids.fusion.states import FusionStates, fusion_states
 from canids.graphs.captures import MADE
-from canids.graphs.store import load_store
+from canids.graphs.store import READINGS, load_store
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +95,22 @@ def evaluate_on(
         ArtifactError: an input is missing or damaged. DatasetError: no window is left to test on.
     """
     states = fusion_states(cascade.vgae, cascade.gat, [load_store(path) for path in stores], cascade.calibration)
+    return evaluate_states(cascade, described, states, graphs, out, repeats)
+
+
+def evaluate_states(
+    cascade: Cascade,
+    described: dict[str, Any],
+    states: FusionStates,
+    graphs: Path,
+    out: Path,
+    repeats: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """What ``evaluate_on`` does, from fusion states on.
+
+    ``shorter_than_warmup`` in ``metrics.json`` names the captures that never had a profile of their own: there what was
+    learnt elsewhere speaks alone.
+    """
     repeats = dict(repeats or {})
     for key, others in repeats.items():
         logger.warning("%s is left out: one recording with %s, which was trained on", key, ", ".join(others))
@@ -109,8 +125,17 @@ def evaluate_on(
         "tolerance": cascade.points.tolerance,
         **described,
         "excluded_captures": repeats,
+        "shorter_than_warmup": _shorter_than_warmup(scores),
     }
     return write_evaluation(out, facts, scores, cascade.points, read_json(graphs))
+
+
+def _shorter_than_warmup(scores: pl.DataFrame) -> list[str]:
+    """The captures none of whose windows is read against a profile of their own."""
+    key = pl.concat_str("scenario", "capture", separator="/").alias("key")
+    own = (pl.col("read_by").cast(pl.Int64) & 1 << READINGS.index("own")) > 0
+    rows = scores.group_by(key, maintain_order=True).agg(own.any().alias("own"))
+    return rows.filter(~pl.col("own"))["key"].to_list()
 
 
 def repeated(trained: Mapping[str, Fingerprint], tested: Mapping[str, Fingerprint]) -> dict[str, list[str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from safetensors.numpy import save_file
 
 from canids.artifacts import read_names, write_tensors
 from canids.errors import ArtifactError, DatasetError
-from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
+from canids.fusion.calibration import Calibration, Samples, platt_slope, quiet_windows
 from canids.fusion.quantities import QUALITIES, QUANTITIES, Scored, score_stores
 from canids.graphs.splits import ROLES
 from canids.graphs.store import READINGS, GraphStore
@@ -23,6 +24,7 @@ from canids.models.vgae import Vgae
 LARGEST = 10.0
 MOST_WINDOWS = 20_000  # training windows whose quantities are looked at
 MODELS = ("vgae", "gat")
+LIMITS = ("limit", "lowest", "highest")
 # What a file's numbers are of; one of other quantities or readings would be read wrongly.
 _NAMES = {"quantities": [*QUANTITIES, *QUALITIES], "readings": list(READINGS)}
 
@@ -44,6 +46,15 @@ class CascadeCalibration:
     def probabilities(self, scored: Scored) -> dict[str, np.ndarray]:
         """``vgae`` and ``gat`` → (w,) float32, probabilities of an attack; 0 where no profile speaks of the window."""
         return _probabilities({"vgae": self.vgae, "gat": self.gat}, scored)
+
+    def enrolled(self, vgae: Vgae, gat: Gat, stores: Sequence[GraphStore], false_alarms: float) -> CascadeCalibration:
+        """The calibration of the vehicle that some attack-free stores are of."""
+        samples = _samples(vgae, gat, stores)
+        return replace(self, **{name: getattr(self, name).enrolled(samples[name], false_alarms) for name in MODELS})
+
+    def with_limits(self, limits: Mapping[str, np.ndarray]) -> CascadeCalibration:
+        """The calibration with other limits ((READ_BY,) of each of ``MODELS``)."""
+        return replace(self, **{name: replace(getattr(self, name), limit=limits[name]) for name in MODELS})
 
     def standardised(self, quantities: np.ndarray) -> np.ndarray:
         """(w, 17) float32, what lies far out clipped."""
@@ -67,16 +78,11 @@ def fit_calibration(
     if len(np.unique(label[select])) < 2:
         raise DatasetError("the windows that select hold one class only; probabilities cannot be calibrated")
     scored = score_stores(vgae, gat, [val.select(torch.from_numpy(np.flatnonzero(select)))])
-    withheld = _quiet(val)
-    scorers = {
-        "vgae": (scored.vgae, lambda store: score_vgae(vgae, store).score),
-        "gat": (scored.gat, lambda store: score_gat(gat, store).score),
-    }
-    fitted = {}
-    for name, (score, scorer) in scorers.items():
-        samples = [(scorer(store).numpy(), store.read_by.numpy(), store.capture.numpy()) for store in withheld]
+    samples, fitted = _samples(vgae, gat, _quiet(val)), {}
+    for name in MODELS:
         try:
-            fitted[name] = Calibration(platt_slope(score, label[select]), limits(samples, false_alarms))
+            slope = platt_slope(getattr(scored, name), label[select])
+            fitted[name] = Calibration.fit(slope, samples[name], false_alarms)
         except ValueError as error:
             raise DatasetError(f"{error}; more attack-free captures are needed") from None
     seen = score_stores(vgae, gat, [train.select(torch.arange(0, len(train), len(train) // MOST_WINDOWS + 1))])
@@ -91,11 +97,23 @@ def _probabilities(calibrations: dict[str, Calibration], scored: Scored) -> dict
     return {name: np.where(blind, np.float32(0), p.astype(np.float32)) for name, p in found.items()}
 
 
+def _samples(vgae: Vgae, gat: Gat, stores: Sequence[GraphStore]) -> dict[str, Samples]:
+    """Each model's scores of the stores' windows, as they are read and with either reading withheld."""
+    withheld = [each for store in stores for each in (store, *(store.without(reading) for reading in READINGS))]
+    scorers = {
+        "vgae": lambda store: score_vgae(vgae, store).score,
+        "gat": lambda store: score_gat(gat, store).score,
+    }
+    return {
+        name: [(scorer(store).numpy(), store.read_by.numpy(), store.capture.numpy()) for store in withheld]
+        for name, scorer in scorers.items()
+    }
+
+
 def _quiet(val: GraphStore) -> list[GraphStore]:
-    """The attack-free validation windows, as they are read and with either reading withheld."""
+    """The attack-free validation windows, if there are any."""
     chosen = np.flatnonzero(quiet_windows(val.label.numpy(), val.capture.numpy()))
-    quiet = val.select(torch.from_numpy(chosen))
-    return [quiet, *(quiet.without(reading) for reading in READINGS)] if len(chosen) else []
+    return [val.select(torch.from_numpy(chosen))] if len(chosen) else []
 
 
 def save_calibration(path: Path, calibration: CascadeCalibration) -> None:
@@ -103,7 +121,8 @@ def save_calibration(path: Path, calibration: CascadeCalibration) -> None:
     arrays = {"mean": calibration.mean, "std": calibration.std}
     for name in MODELS:
         each = getattr(calibration, name)
-        arrays |= {f"{name}_slope": np.array(each.slope, np.float64), f"{name}_limit": each.limit.astype(np.float64)}
+        arrays[f"{name}_slope"] = np.array(each.slope, np.float64)
+        arrays |= {f"{name}_{part}": getattr(each, part).astype(np.float64) for part in LIMITS}
     write_tensors(path, save_file, arrays, **_NAMES)
 
 
@@ -117,7 +136,10 @@ def load_calibration(path: Path) -> CascadeCalibration:
         with safe_open(path, framework="np") as file:
             mean, std = file.get_tensor("mean"), file.get_tensor("std")
             fitted = {
-                name: Calibration(float(file.get_tensor(f"{name}_slope")), file.get_tensor(f"{name}_limit"))
+                name: Calibration(
+                    float(file.get_tensor(f"{name}_slope")),
+                    **{part: file.get_tensor(f"{name}_{part}") for part in LIMITS},
+                )
                 for name in MODELS
             }
         names = read_names(path)

@@ -91,7 +91,7 @@ def build_graphs(
     references = sides.references
     fitted, joined = _read(references, used, graph, threads)
     stores = [
-        _store(number, capture, role, readings, ids, names, attack_types)
+        store_of_capture(number, capture, role, readings, ids, names, attack_types)
         for number, (capture, role, readings) in enumerate(zip(used, roles, joined, strict=True))
     ]
     parts = {
@@ -248,7 +248,7 @@ def _references(
     return tuple(quiet or [number for number in mine if not references[number].attacked.all()])
 
 
-def _store(
+def store_of_capture(
     number: int,
     capture: LabelledCapture,
     role: np.ndarray,
@@ -257,6 +257,11 @@ def _store(
     captures: tuple[str, ...],
     attack_types: tuple[str, ...],
 ) -> GraphStore:
+    """The windows of a capture, the readings of which are given.
+
+    Args:
+        number: of the capture among ``captures``. role: (w,). ids: (K,) sorted, those of the capture among them.
+    """
     windows = capture.windows
     number_of = {name: number for number, name in enumerate(attack_types)}
     attack_type = np.array([number_of[name] for name in capture.attack_type.tolist()])

@@ -149,10 +149,22 @@ def load_capture(path: Path, graph: DictConfig) -> LabelledCapture:
         DatasetError: the capture is too short for a window.
     """
     frames, facts = read_frames(path)
+    return labelled_capture(frames, facts, graph, path)
+
+
+def labelled_capture(frames: Frames, facts: dict[str, Any], graph: DictConfig, source: Path) -> LabelledCapture:
+    """Frames in windows; their recording is yet to be told.
+
+    Args:
+        facts: of the ingest record. source: file that a message is to name.
+
+    Raises:
+        DatasetError: they are too few for a window.
+    """
     windows = window_capture(frames, Cut(graph.window, graph.stride, graph.seconds, graph.stride_seconds))
     if len(windows) == 0:
         wanted = f"{graph.seconds:g} s" if graph.seconds else graph.window
-        raise DatasetError(f"{path}: {len(frames)} frames are too few for one window of {wanted}")
+        raise DatasetError(f"{source}: {len(frames)} frames are too few for one window of {wanted}")
     place = Place(f"{facts['scenario']}/{facts['capture']}", 0.0)
     attack_type = _attack_types(frames, windows, facts["attack_spans"])
     return LabelledCapture(facts, windows, attack_type, np.flatnonzero(frames.attack), place)

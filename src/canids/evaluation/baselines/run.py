@@ -24,7 +24,7 @@ from canids.evaluation.facts import window_facts
 from canids.evaluation.thresholds import logit
 from canids.frames.frames import SYNTHESISED, of_the_fleet
 from canids.frames.parquet import read_frames
-from canids.fusion.calibration import Calibration, limits, platt_slope, quiet_windows
+from canids.fusion.calibration import Calibration, platt_slope, quiet_windows
 from canids.graphs.splits import ROLES, VALIDATION_ROLES
 from canids.graphs.store import READINGS, GraphStore, load_store
 from canids.graphs.windows import Cut
@@ -88,9 +88,10 @@ def run_baselines(
         calm_windows = windows.take(calm)
         samples = [calm_windows, *(calm_windows.without(reading) for reading in READINGS)]
         raw = detector(windows, np.arange(len(label)))
-        calibration = Calibration(
+        calibration = Calibration.fit(
             platt_slope(raw[select & rows], label[select & rows]),
-            limits([(detector(some, calm), some.read_by, captures[calm]) for some in samples], false_alarms),
+            [(detector(some, calm), some.read_by, captures[calm]) for some in samples],
+            false_alarms,
         )
         scores = scores.with_columns(pl.Series(name, _log_odds(raw, windows.read_by, calibration)))
         points[name] = operating_points(scores.filter(rows), [name], evaluation.tolerance, graphs.parent)
