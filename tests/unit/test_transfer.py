@@ -18,7 +18,7 @@ from canids.frames.fingerprint import EVERY, Fingerprint, write_fingerprint
 from canids.fusion.alternatives import Alternatives
 from canids.fusion.environment import ALPHAS, STATE_SIZE
 from canids.fusion.names import ALTERNATIVES_FILE
-from canids.graphs.store import save_store
+from canids.graphs.store import load_store, save_store
 from canids.models.build import build_gat, build_vgae
 from canids.models.q_network import QNetwork
 from canids.other_datasets import asked_for, other_datasets
@@ -126,6 +126,12 @@ def test_a_recording_that_was_trained_on_is_left_out_and_named(trained, run):
 def test_a_recording_that_was_tested_on_there_too_stays(trained, run):
     metrics, _ = run(trained / "test.safetensors", ours={"test/c": 7}, theirs={"test/c": 7})
     assert metrics["excluded_captures"] == {}
+
+
+def test_captures_shorter_than_their_warm_up_are_flagged(trained, run, tmp_path):
+    store = load_store(trained / "test.safetensors")
+    save_store(tmp_path / "short.safetensors", store.without("own"))
+    assert run(tmp_path / "short.safetensors")[0]["shorter_than_warmup"] == ["test/c", "test/d"]
 
 
 def test_where_every_capture_was_trained_on_there_is_nothing_to_test(trained, run):
