@@ -136,13 +136,14 @@ def test_thresholds_do_not_depend_on_test_windows(demo, tmp_path):
 
     from canids.evaluation.evaluate import evaluate
     from canids.fusion.states import load_states, save_states
+    from canids.schema import Evaluation
 
     fusion = demo.results("demo", "seed-1", "fusion-student")
     states = load_states(fusion / "states.safetensors")
     states.vgae[states.of_role("test")] = 0.5
     states.gat[states.of_role("test")] = 0.99
     save_states(tmp_path / "states.safetensors", states)
-    settings = OmegaConf.create({"tolerance": metrics(demo, "demo")["tolerance"]})
+    settings = OmegaConf.structured(Evaluation(tolerance=metrics(demo, "demo")["tolerance"]))
     graphs = demo.results("demo", "graphs", "graphs.json")
     changed = evaluate(tmp_path / "states.safetensors", fusion, graphs, settings, tmp_path)
     assert changed["thresholds"] == pytest.approx(metrics(demo, "demo")["thresholds"])

@@ -1,4 +1,4 @@
-# What every rule needs: the settings of a run, where its artifacts lie, and which of them a variant makes.
+# What all rules share: the settings of a run, where its artifacts lie, and which of them a variant makes.
 import re
 import sys
 from functools import cache
