@@ -93,7 +93,8 @@ def alarms_of(folder: Path, log: Path) -> np.ndarray:
     """(w,) bool, where the shipped GAT alarms by alpha's profile and limits."""
     enrolment, cascade = load_enrolment(folder / "alpha"), load_cascade(SHIPPED, SCALE)
     graph = OmegaConf.create(enrolment.graph)
-    store = known_store([read_log(log, 0, "alpha", graph, ReadOptions())], enrolment.profile, graph)
+    capture, _ = read_log(log, 0, "alpha", graph, ReadOptions())
+    store = known_store([capture], enrolment.profile, graph)
     calibration = cascade.calibration.with_limits(enrolment.limits)
     return fusion_states(cascade.vgae, cascade.gat, [store], calibration).gat > 0.5
 
@@ -158,6 +159,17 @@ class TestVehicle:
         twice = [str(folder / "data/demo" / ALPHA)] * 2
         assert run(folder, "enroll", *twice, "--out", str(tmp_path), "--vehicle", "alpha").exit_code == 0
         assert read_json(tmp_path / ENROLMENT_FILE)["limits"] == read_json(folder / "alpha" / ENROLMENT_FILE)["limits"]
+
+    def test_a_recording_that_enrolled_it_is_not_tested_on(self, folder, tmp_path):
+        assert (
+            run(folder, "enroll", str(folder / "data/demo" / REPLAY), "--out", str(tmp_path / "alpha")).exit_code == 0
+        )
+        shutil.copytree(folder / "results", tmp_path / "results")
+        there = [word.replace(str(folder / "results"), str(tmp_path / "results")) for word in settings(folder)]
+        done = run(folder, "evaluate", "--model", "pretrained", "--enrolled", str(tmp_path / "alpha"), *there)
+        assert done.exit_code == 0, done.output
+        metrics = read_json(tmp_path / "results/demo/evaluation-pretrained-enrolled-alpha/metrics.json")
+        assert metrics["excluded_captures"] == {"test_03_known_vehicle_unknown_attack/replay-alpha": ["0-replay-alpha"]}
 
     def test_the_profile_of_another_vehicle_is_refused(self, folder, tmp_path):
         other = str(folder / "data/demo/train_01_attack_free/attack-free-bravo.csv")

@@ -13,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from canids.artifacts import read_json, write_json
 from canids.errors import ArtifactError, DatasetError
-from canids.evaluation.cascade import Cascade, load_cascade
-from canids.evaluation.transfer import check_windows, evaluate_states
+from canids.evaluation.cascade import load_cascade
+from canids.evaluation.transfer import check_windows, evaluate_states, repeated
+from canids.frames.fingerprint import SUFFIX, Fingerprint, fingerprint_path, read_fingerprint, write_fingerprint
 from canids.frames.reading import ReadOptions
 from canids.fusion.calibration import FEWEST
 from canids.fusion.cascade_calibration import MODELS
@@ -37,6 +38,7 @@ class Enrolment:
     Attributes:
         graph: settings of the windows. models: digest of the models that ``limits`` are for.
         limits: ``vgae`` and ``gat`` → (READ_BY,), see ``Calibration``.
+        fingerprints: of each capture.
     """
 
     vehicle: str
@@ -44,6 +46,7 @@ class Enrolment:
     graph: dict[str, Any]
     models: str
     limits: dict[str, np.ndarray]
+    fingerprints: dict[str, Fingerprint]
 
 
 def window_settings(models: Path) -> dict[str, Any]:
@@ -81,22 +84,24 @@ def enroll(
     """
     cascade, settings = load_cascade(models, scale), window_settings(models)
     graph = OmegaConf.create(settings)
-    captures = [read_log(path, n, vehicle, graph, options or ReadOptions()) for n, path in enumerate(files)]
+    read = [read_log(path, n, vehicle, graph, options or ReadOptions()) for n, path in enumerate(files)]
     # A capture read against itself would look quieter than any drive is.
-    captures = list({capture.facts["content_sha256"]: capture for capture in captures}.values())
+    captures, fingerprints = zip(*{c.facts["content_sha256"]: (c, found) for c, found in read}.values(), strict=True)
     store = _long_enough(captures, graph, files)
     calibration = cascade.calibration.enrolled(cascade.vgae, cascade.gat, [store], false_alarms)
     profile = profile_of(captures)
     save_profile(out / PROFILE, profile, vehicle, [capture.key for capture in captures])
-    prior = {name: getattr(cascade.calibration, name).limit.tolist() for name in MODELS}
+    names = [capture.facts["capture"] for capture in captures]
+    for name, found in zip(names, fingerprints, strict=True):
+        write_fingerprint(out / f"{name}{SUFFIX}", found)
     content = {
         "vehicle": vehicle,
-        "files": [path.name for path in files],
+        "captures": names,
         "windows": len(store),
         "graph": settings,
         "models": models_digest(models, scale),
         "limits": {name: getattr(calibration, name).limit.tolist() for name in MODELS},
-        "limits_before": prior,
+        "limits_before": {name: getattr(cascade.calibration, name).limit.tolist() for name in MODELS},
     }
     write_json(out / ENROLMENT_FILE, content)
 
@@ -121,9 +126,9 @@ def load_enrolment(folder: Path) -> Enrolment:
     content = read_json(folder / ENROLMENT_FILE)
     try:
         limits = {name: np.array(content["limits"][name], np.float64) for name in MODELS}
-        return Enrolment(
-            content["vehicle"], load_profile(folder / PROFILE), content["graph"], content["models"], limits
-        )
+        fingerprints = {name: read_fingerprint(folder / f"{name}{SUFFIX}") for name in content["captures"]}
+        profile = load_profile(folder / PROFILE)
+        return Enrolment(content["vehicle"], profile, content["graph"], content["models"], limits, fingerprints)
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"{folder / ENROLMENT_FILE}: not an enrolment ({error}); run canids enroll again") from None
 
@@ -138,6 +143,8 @@ def evaluate_enrolled(
     out: Path,
 ) -> dict[str, Any]:
     """Score the test captures of an enrolled vehicle, against its profile and by its own limits.
+
+    Captures that are one recording with one that it was enrolled by are left out.
 
     Args:
         enrolled: folder that ``enroll`` wrote. models: see ``window_settings``.
@@ -161,13 +168,11 @@ def evaluate_enrolled(
         raise DatasetError(f"{graphs}: no test capture is of the enrolled vehicle {enrolment.vehicle}")
     graph = OmegaConf.create(enrolment.graph)
     store = known_store([load_capture(tables[key], graph) for key in keys], enrolment.profile, graph)
-    cascade = _with_limits(load_cascade(models, scale), enrolment)
+    repeats = repeated(enrolment.fingerprints, {key: read_fingerprint(fingerprint_path(tables[key])) for key in keys})
+    cascade = load_cascade(models, scale)
+    cascade = replace(cascade, calibration=cascade.calibration.with_limits(enrolment.limits))
     states = fusion_states(cascade.vgae, cascade.gat, [store], cascade.calibration)
-    return evaluate_states(cascade, {**described, "enrolled": enrolment.vehicle}, states, graphs, out)
-
-
-def _with_limits(cascade: Cascade, enrolment: Enrolment) -> Cascade:
-    return replace(cascade, calibration=cascade.calibration.with_limits(enrolment.limits))
+    return evaluate_states(cascade, {**described, "enrolled": enrolment.vehicle}, states, graphs, out, repeats)
 
 
 def models_digest(models: Path, scale: str) -> str:

@@ -113,11 +113,11 @@ def evaluate_states(
     """
     repeats = dict(repeats or {})
     for key, others in repeats.items():
-        logger.warning("%s is left out: one recording with %s, which was trained on", key, ", ".join(others))
+        logger.warning("%s is left out: one recording with %s, which was learnt from", key, ", ".join(others))
     key = pl.concat_str("scenario", "capture", separator="/")
     scores = cascade.fusion.score(states).filter((pl.col("role") == "test") & ~key.is_in(list(repeats)))
     if not len(scores):
-        raise DatasetError(f"{graphs}: no capture is left to test on; all are recordings that were trained on")
+        raise DatasetError(f"{graphs}: no capture is left to test on; all are recordings that were learnt from")
     scores = with_cusum(scores, Cusum(**cascade.points.cusum))
     facts = {
         "scale": cascade.scale,

@@ -17,11 +17,9 @@ KEEPING = 0.9  # share of the captures that keep to it
 # An enrolled vehicle's limit lies within these quantiles of the captures' limits, however it drove, whatever attacked.
 LEAST, MOST = 0.75, 0.95
 PRIOR_WINDOWS = 200  # windows of a vehicle that weigh as much as all that is known of others
-
-Samples = Sequence[
-    tuple[np.ndarray, np.ndarray, np.ndarray]
-]  # (scores, readings, numbers of their captures), (n,) each
 READ_BY = 1 << len(READINGS)  # codes of which readings speak of a window, see ``GraphStore.read_by``
+# (scores, readings, numbers of their captures), (n,) each
+Samples = Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)

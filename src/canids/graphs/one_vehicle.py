@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from canids.errors import DatasetError
 from canids.frames.content import content_sha256
+from canids.frames.fingerprint import Fingerprint, fingerprint
 from canids.frames.frames import ATTACK_FREE
 from canids.frames.readers import capture_name, read_capture
 from canids.frames.reading import ReadOptions
@@ -29,8 +30,10 @@ ENROLMENT = "enrolment"  # scenario of captures that enrol a vehicle
 SAME_VEHICLE = 0.5  # least share of a vehicle's traffic whose IDs a capture of it holds; an attack takes no ID away
 
 
-def read_log(path: Path, number: int, vehicle: str, graph: DictConfig, options: ReadOptions) -> LabelledCapture:
-    """A log file in windows, as one of several that enrol a vehicle.
+def read_log(
+    path: Path, number: int, vehicle: str, graph: DictConfig, options: ReadOptions
+) -> tuple[LabelledCapture, Fingerprint]:
+    """A log file in windows, as one of several that enrol a vehicle, and its fingerprint.
 
     Args:
         number: of the file among those that enrol; names may repeat.
@@ -48,7 +51,7 @@ def read_log(path: Path, number: int, vehicle: str, graph: DictConfig, options: 
         "attack_spans": [],
         "content_sha256": content_sha256(frames),
     }
-    return labelled_capture(frames, facts, graph, path)
+    return labelled_capture(frames, facts, graph, path), fingerprint(frames)
 
 
 def profile_of(captures: Sequence[LabelledCapture]) -> VehicleProfile:
