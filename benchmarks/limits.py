@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from canids import schema
 from canids.artifacts import read_json
 from canids.frames.frames import FLEET
 from canids.fusion.calibration import FEWEST, READ_BY, Calibration, limits
@@ -24,7 +25,7 @@ from canids.models.gat import Gat
 from canids.models.scoring import score_gat
 from canids.training.model_folder import load_gat
 
-FALSE_ALARMS = 0.001  # share of attack-free windows, as is configured
+FALSE_ALARMS = schema.Calibration().false_alarms
 WITHHELD = (None, *READINGS)  # as when the workflow calibrates
 FOLDS = 5
 FIRST = 25  # windows of a capture before its limit moves
