@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,16 @@ def test_a_vehicle_left_out_is_ingested_with_the_others(demo):
     jobs = planned(demo, "vehicles")
     assert "ingest" not in jobs
     assert sum(count for rule, count in jobs.items() if rule.startswith("graphs")) == 3
+
+
+def test_a_variant_with_more_attacked_copies_makes_these_alone(demo, tmp_path):
+    for name in ("config", "workflow", "profiles"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name)
+    shutil.copy2(REPOSITORY / "Snakefile", tmp_path)
+    variants = 'variants: {one: "", two: synthesis.copies=2}'
+    (tmp_path / "config/experiments/copies.yaml").write_text(f"title: Copies\n{variants}\n")
+    jobs = planned(replace(demo, source=tmp_path), "copies")
+    assert ("synthesise" in jobs, jobs["synthesise_1"], jobs["graphs"]) == (False, 3, 1)
 
 
 @pytest.mark.parametrize(
