@@ -142,6 +142,10 @@ class TestVehicle:
         done = evaluated(folder, tmp_path / "nobody")
         assert (done.exit_code, "no test capture is of the enrolled vehicle" in done.output) == (2, True)
 
+    def test_where_no_vehicle_is_enrolled_it_says_how_to(self, folder, tmp_path):
+        done = evaluated(folder, tmp_path)
+        assert (done.exit_code, "run canids enroll" in done.output) == (2, True)
+
     def test_windows_cut_otherwise_are_refused(self, folder, tmp_path):
         shutil.copytree(folder / "alpha", tmp_path / "alpha")
         content = read_json(tmp_path / "alpha" / ENROLMENT_FILE)

@@ -143,6 +143,12 @@ def test_no_detector_named_where_fusion_is_best(tmp_path):
     assert comparison_sentences(means, "student") == []
 
 
+def test_a_sum_over_time_is_not_compared_by_its_windows(tmp_path):
+    evaluations = [evaluated(tmp_path / "e", "student", 1, {"fusion": 3}, ("fusion", "cusum"))]
+    means = over_seeds(tidy(read_metrics(evaluations), "table"))
+    assert comparison_sentences(means, "student") == []
+
+
 def test_seeds_are_averaged_and_their_range_told(tmp_path):
     evaluations = [evaluated(tmp_path / str(n), "student", n, {"fusion": 2 * n}) for n in (1, 2)]
     means = over_seeds(tidy(read_metrics(evaluations), "table"))

@@ -123,6 +123,8 @@ def _long_enough(captures: Sequence[LabelledCapture], graph: DictConfig, files: 
 
 def load_enrolment(folder: Path) -> Enrolment:
     """What ``enroll`` wrote. Raises: ArtifactError."""
+    if not (folder / ENROLMENT_FILE).is_file():
+        raise ArtifactError(f"{folder}: no vehicle is enrolled there; run canids enroll CAPTURE… --out {folder}")
     content = read_json(folder / ENROLMENT_FILE)
     try:
         limits = {name: np.array(content["limits"][name], np.float64) for name in MODELS}

@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from canids.evaluation.evidence import CUSUM
 from canids.report.formats import auroc, count, detector_name, number, plural, rate
 from canids.report.inputs import BASELINE
 
@@ -23,6 +24,8 @@ def result_sentences(means: pd.DataFrame, scale: str) -> list[tuple[str, str]]:
 def comparison_sentences(means: pd.DataFrame, scale: str, alone: str = " alone") -> list[tuple[str, str]]:
     """The scenarios where another detector has a higher F1, or a higher AUROC, than the fusion of its scale.
 
+    Its sum over time decides about attacks, not about windows, and is not compared by these.
+
     Args:
         alone: what is said after its name.
     """
@@ -31,6 +34,7 @@ def comparison_sentences(means: pd.DataFrame, scale: str, alone: str = " alone")
     for scenario, rows in rows_of_scale.groupby("scenario", sort=False):
         by_detector = {row.detector: row for row in rows.itertuples()}
         fusion = by_detector.pop("fusion", None)
+        by_detector.pop(CUSUM, None)
         for detector, other in by_detector.items():
             said = _better(other, fusion) if fusion else []
             if said:
