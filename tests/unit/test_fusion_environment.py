@@ -14,10 +14,11 @@ from canids.fusion.environment import (
     STATE_SIZE,
     FusionEnvironment,
     Windows,
-    advance,
     find_runs,
     fuse,
+    has_flickered,
     observe,
+    remember,
     reward,
     windows_of,
 )
@@ -108,26 +109,23 @@ class TestReward:
 
 
 class TestFlicker:
-    SETTINGS = config("fusion.flicker_cost=0.3", "fusion.evidence_decay=0.5").fusion
-
     @pytest.mark.parametrize(
-        ("stood", "was_attacked", "score", "label", "cost"),
+        ("stood", "was_attacked", "stands", "attacked", "flickered"),
         [
-            (0, 0, 0.9, 0, 0.3), (1, 0, 0.1, 0, 0.3), (1, 1, 0.1, 1, 0.3),  # the truth stays, the alarm does not
-            (0, 0, 0.9, 1, 0.0), (1, 1, 0.1, 0, 0.0),  # both change
-            (1, 1, 0.9, 1, 0.0), (0, 0, 0.1, 0, 0.0), (1, 1, 0.9, 0, 0.0),  # the alarm stays
+            (0, 0, 1, 0, 1), (1, 0, 0, 0, 1), (1, 1, 0, 1, 1),  # the truth stays, the alarm does not
+            (0, 0, 1, 1, 0), (1, 1, 0, 0, 0),  # both change
+            (1, 1, 1, 1, 0), (0, 0, 0, 0, 0), (1, 1, 1, 0, 0),  # the alarm stays
         ],
     )  # fmt: skip
-    def test_an_alarm_costs_that_changes_while_the_truth_stays(self, stood, was_attacked, score, label, cost):
-        memory = torch.tensor([[0.0, stood, was_attacked]])
-        assert advance(memory, torch.tensor([score]), torch.tensor([label]), self.SETTINGS)[1].item() == pytest.approx(
-            cost
-        )
+    def test_an_alarm_flickers_that_changes_while_the_truth_stays(
+        self, stood, was_attacked, stands, attacked, flickered
+    ):
+        given = (torch.tensor([bool(each)]) for each in (stood, was_attacked, stands, attacked))
+        assert has_flickered(*given).tolist() == [bool(flickered)]
 
-    def test_the_memory_holds_evidence_alarm_and_truth(self):
-        memory = torch.tensor([[0.4, 0.0, 0.0]])
-        after, _ = advance(memory, torch.tensor([0.8]), torch.tensor([1]), self.SETTINGS)
-        torch.testing.assert_close(after, torch.tensor([[0.6, 1.0, 1.0]]))
+    def test_the_memory_holds_evidence_and_alarm(self):
+        after = remember(torch.tensor([[0.4, 0.0]]), torch.tensor([0.8]), 0.5)
+        torch.testing.assert_close(after, torch.tensor([[0.6, 1.0]]))
 
 
 def environment(played: Windows, *overrides: str, episodes: int = 4) -> FusionEnvironment:

@@ -15,8 +15,19 @@ from torch import nn
 from torch.nn.functional import smooth_l1_loss
 
 from canids.errors import CanidsError
-from canids.fusion.environment import ALPHAS, STATE_SIZE, FusionEnvironment, Windows, advance, fuse, observe, reward
+from canids.fusion.environment import (
+    ALPHAS,
+    STATE_SIZE,
+    FusionEnvironment,
+    Windows,
+    flickers,
+    fuse,
+    observe,
+    remember,
+    reward,
+)
 from canids.models.q_network import QNetwork
+from canids.schema import Fusion
 
 ONE_SIDED = 1.645  # standard errors: 5 % of a normal distribution lie beyond
 PREFERENCE = 0.1  # by how much an α that is 1 away from the anchor seems worse before anything is learnt
@@ -92,7 +103,7 @@ class DoubleDqn:
 
     def __init__(self, settings: DictConfig, seed: int, anchor: float) -> None:
         torch.manual_seed(seed)
-        self.settings, self.anchor = settings, anchor
+        self.settings, self.anchor = Fusion(**settings), anchor
         self.generator = torch.Generator().manual_seed(seed)
         self.network = QNetwork(STATE_SIZE, settings.hidden, len(ALPHAS))
         with torch.no_grad():
@@ -211,16 +222,20 @@ def exceeds_chance(gain: torch.Tensor) -> bool:
 
 @torch.no_grad()
 def play(network: nn.Module, windows: Windows, settings: DictConfig) -> Played:
-    """Play every run greedily from its start, all runs at once; ``network`` says what each action is worth."""
-    total = len(windows.label)
-    action, score, gained = torch.zeros(total, dtype=torch.int64), torch.zeros(total), torch.zeros(total)
-    memory = torch.zeros(len(windows.runs), 3)
-    for step in range(windows.runs.shape[1]):
-        rows = windows.runs[:, step]
-        playing = (rows >= 0).nonzero().ravel()
-        row = rows[playing]
-        action[row] = network(observe(windows.state[row], memory[playing])).argmax(dim=1)
-        score[row] = fuse(windows.vgae[row], windows.gat[row], action[row])
-        memory[playing], flickers = advance(memory[playing], score[row], windows.label[row], settings)
-        gained[row] = reward(score[row], windows.label[row], settings) - flickers
+    """Play every run greedily from its start, all runs at once; ``network`` says what each action is worth.
+
+    Nothing is done window by window but what the next one depends on: a capture of hours is one long run.
+    """
+    total, decay = len(windows.label), settings.evidence_decay
+    action, score = torch.zeros(total, dtype=torch.int64), torch.zeros(total)
+    # The longest run first, so that those still playing are the first ones.
+    longest = torch.argsort((windows.runs >= 0).sum(dim=1), descending=True, stable=True)
+    runs = windows.runs[longest]
+    memory = torch.zeros(len(runs), 2)
+    for step, playing in enumerate((runs >= 0).sum(dim=0).tolist()):
+        row, memory = runs[:playing, step], memory[:playing]
+        action[row] = chosen = network(observe(windows.state[row], memory)).argmax(dim=1)
+        score[row] = fused = fuse(windows.vgae[row], windows.gat[row], chosen)
+        memory = remember(memory, fused, decay)
+    gained = reward(score, windows.label, settings) - settings.flicker_cost * flickers(score, windows)
     return Played(action, score, gained)

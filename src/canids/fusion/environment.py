@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from canids.fusion.quantities import STATE_WIDTH
 from canids.fusion.states import FusionStates
+from canids.schema import Fusion
 
 ALPHAS = torch.linspace(0, 1, 21)
 STATE_SIZE = STATE_WIDTH + 2  # and the running evidence, and whether an alarm stands
@@ -70,25 +71,32 @@ def reward(score: torch.Tensor, label: torch.Tensor, settings: DictConfig) -> to
     return value + settings.margin_reward * (2 * score - 1) * torch.where(attack, 1.0, -1.0)
 
 
-def advance(
-    memory: torch.Tensor, score: torch.Tensor, label: torch.Tensor, settings: DictConfig
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What runs on from window to window, and what an alarm that flickers costs.
-
-    An alarm that begins or ends while the truth stays as it was costs extra: so a decision changes what the next one is
-    worth, and looking ahead pays.
-
-    Args:
-        memory: (b, 3) running evidence, whether an alarm stands, and whether the last window was attacked; zeros at the
-            start of a run. score, label: (b,) of the window.
-
-    Returns:
-        The memory after the window (b, 3), and the cost (b,).
+def remember(memory: torch.Tensor, score: torch.Tensor, decay: float) -> torch.Tensor:
+    """What runs on from window to window, after one with these scores ((b,)): (b, 2) evidence, and whether an alarm
+    stands; zeros at the start of a run.
     """
-    alarm, attacked = (score > DECISION).float(), label.float()
-    flickers = (alarm != memory[:, 1]) & (attacked == memory[:, 2])
-    evidence = settings.evidence_decay * memory[:, 0] + (1 - settings.evidence_decay) * score
-    return torch.stack([evidence, alarm, attacked], dim=1), settings.flicker_cost * flickers
+    evidence = decay * memory[:, 0] + (1 - decay) * score
+    return torch.stack([evidence, (score > DECISION).float()], dim=1)
+
+
+def has_flickered(
+    stood: torch.Tensor, was_attacked: torch.Tensor, stands: torch.Tensor, attacked: torch.Tensor
+) -> torch.Tensor:
+    """(b,) bool, whether an alarm began or ended while the truth stayed as it was.
+
+    That costs extra: so a decision changes what the next one is worth, and looking ahead pays.
+    """
+    return (stands != stood) & (attacked == was_attacked)
+
+
+def flickers(score: torch.Tensor, windows: Windows) -> torch.Tensor:
+    """(w,) bool, ``has_flickered`` of all windows of played runs; before a run nothing stands, and nothing attacks."""
+    stands, attacked = score > DECISION, windows.label == 1
+    stood, was_attacked = torch.zeros_like(stands), torch.zeros_like(attacked)
+    before, after = windows.runs[:, :-1], windows.runs[:, 1:]
+    before, after = before[after >= 0], after[after >= 0]
+    stood[after], was_attacked[after] = stands[before], attacked[before]
+    return has_flickered(stood, was_attacked, stands, attacked)
 
 
 def observe(state: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
@@ -100,16 +108,17 @@ class FusionEnvironment:
     """Plays episodes side by side; each starts on a random run and ends with it.
 
     Args:
+        settings: plain ones, for they are asked at each step and OmegaConf takes its time.
         anchor: the α that a choice costs least at, see ``fusion.anchor_cost``.
     """
 
-    def __init__(self, windows: Windows, settings: DictConfig, generator: torch.Generator, anchor: float) -> None:
+    def __init__(self, windows: Windows, settings: Fusion, generator: torch.Generator, anchor: float) -> None:
         self.windows, self.settings, self.generator = windows, settings, generator
         self.anchor_cost = settings.anchor_cost * (ALPHAS - anchor).abs()
         self.length = (windows.runs >= 0).sum(dim=1)
         self.run = self._draw(settings.episodes)
         self.step_in_run = torch.zeros(settings.episodes, dtype=torch.int64)
-        self.memory = torch.zeros(settings.episodes, 3)
+        self.memory = torch.zeros(settings.episodes, 3)  # see `remember`; and whether the last window was attacked
 
     def observation(self) -> torch.Tensor:
         """(episodes, STATE_SIZE)."""
@@ -123,8 +132,10 @@ class FusionEnvironment:
         """
         row = self._row()
         score, label = fuse(self.windows.vgae[row], self.windows.gat[row], action), self.windows.label[row]
-        self.memory, flickers = advance(self.memory, score, label, self.settings)
-        gained = reward(score, label, self.settings) - flickers - self.anchor_cost[action]
+        flickered = has_flickered(*(self.memory[:, 1:] == 1).T, score > DECISION, label == 1)
+        remembered = remember(self.memory, score, self.settings.evidence_decay)
+        self.memory = torch.cat([remembered, label[:, None].float()], dim=1)
+        gained = reward(score, label, self.settings) - self.settings.flicker_cost * flickered - self.anchor_cost[action]
         ended = self.step_in_run + 1 >= self.length[self.run]
         self.step_in_run = torch.where(ended, self.step_in_run, self.step_in_run + 1)
         following = self.observation()
