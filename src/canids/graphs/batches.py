@@ -17,6 +17,7 @@ NODE_INPUT_NAMES = (*NODE_COLUMNS, "log_frames", *GRAPH_COLUMNS)
 EDGE_INPUT_NAMES = (*EDGE_COLUMNS, "log_frames")
 NODE_INPUTS, EDGE_INPUTS = len(NODE_INPUT_NAMES), len(EDGE_INPUT_NAMES)
 COMPILED_FOR = "cpu"  # on other devices a batch is gathered by tensor operations
+IGNORED = -100  # label of a graph that only fills a batch up, as torch's cross-entropy has it
 LOGARITHMS = torch.arange(256.0).log().numpy()  # of every count that a store holds
 
 
@@ -42,6 +43,23 @@ class GraphBatch:
     @property
     def num_graphs(self) -> int:
         return len(self.y)
+
+    @property
+    def real(self) -> torch.Tensor | None:
+        """How many graphs are none that only fill the batch up; None: all."""
+        return None
+
+    def mean_of_graphs(self, each: torch.Tensor) -> torch.Tensor:
+        """(B,) → scalar."""
+        return each.mean()
+
+    def mean_of_nodes(self, each: torch.Tensor) -> torch.Tensor:
+        """(N,) → scalar."""
+        return each.mean()
+
+    def mean_of_edges(self, each: torch.Tensor) -> torch.Tensor:
+        """(E,) → scalar."""
+        return each.mean()
 
     def to(self, device: torch.device, non_blocking: bool = False) -> GraphBatch:
         """The batch on another device."""
@@ -69,6 +87,31 @@ class GraphBatch:
         return graphs
 
 
+@dataclass(frozen=True)
+class PaddedBatch(GraphBatch):
+    """A batch filled up to a fixed size: its last graphs, labelled ``IGNORED``, count in no mean.
+
+    The first of them owns all nodes and edges that were added.
+    """
+
+    @property
+    def real(self) -> torch.Tensor:
+        return (self.y != IGNORED).sum()
+
+    def mean_of_graphs(self, each: torch.Tensor) -> torch.Tensor:
+        return self._mean(each, slice(None))
+
+    def mean_of_nodes(self, each: torch.Tensor) -> torch.Tensor:
+        return self._mean(each, self.batch)
+
+    def mean_of_edges(self, each: torch.Tensor) -> torch.Tensor:
+        return self._mean(each, self.batch[self.edge_index[0]])
+
+    def _mean(self, each: torch.Tensor, graph: torch.Tensor | slice) -> torch.Tensor:
+        counts = (self.y != IGNORED)[graph].to(each.dtype)
+        return (each * counts).sum() / counts.sum()
+
+
 def gather(store: GraphStore, windows: torch.Tensor, size: tuple[int, int] | None = None) -> GraphBatch:
     """The graphs of some windows ((B,) int64, on the store's device) as one batch.
 
@@ -78,7 +121,7 @@ def gather(store: GraphStore, windows: torch.Tensor, size: tuple[int, int] | Non
     """
     nodes, edges = size or batch_size(store, windows)
     if store.nodes.device.type != COMPILED_FOR:
-        return _gather_on_device(store, windows, nodes, edges)
+        return GraphBatch(**_gather_on_device(store, windows, nodes, edges))
     # By numpy, which is several times faster than torch at what takes no time.
     filled = {
         "x": np.empty((nodes, NODE_INPUTS), np.float32),
@@ -100,32 +143,63 @@ def batch_size(store: GraphStore, windows: torch.Tensor) -> tuple[int, int]:
     return tuple(int((start[windows + 1] - start[windows]).sum()) for start in starts)
 
 
-def _gather_on_device(store: GraphStore, windows: torch.Tensor, nodes: int, edges: int) -> GraphBatch:
-    """``gather`` by tensor operations, none of which waits for the device."""
-    node_index, batch, node_start = rows_of(store.node_start, windows, nodes)
-    edge_index, edge_graph, _ = rows_of(store.edge_start, windows, edges)
+def gather_padded(
+    store: GraphStore, windows: torch.Tensor, real: torch.Tensor, size: tuple[int, int]
+) -> PaddedBatch:
+    """The graphs of the first ``real`` (scalar, on the store's device) of some windows, filled up; nothing waits.
+
+    Args:
+        windows: (B,) int64, more than ``real``; those behind may be any of the store's.
+        size: nodes and edges of the filled batch; more nodes than the real windows have.
+    """
+    gathered = _gather_on_device(store, windows, *size, real)
+    fills = torch.arange(len(windows), device=windows.device) >= real
+    return PaddedBatch(**{**gathered, "y": gathered["y"].masked_fill(fills, IGNORED)})
+
+
+def _gather_on_device(
+    store: GraphStore, windows: torch.Tensor, nodes: int, edges: int, real: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
+    """Tensors of a batch by tensor operations, none of which waits for the device."""
+    node_index, batch, node_start = rows_of(store.node_start, windows, nodes, real)
+    edge_index, edge_graph, _ = rows_of(store.edge_start, windows, edges, real)
+    ends = store.edges.index_select(1, edge_index).long()
+    if real is not None:  # an edge that was added joins nodes that were
+        ends = ends % node_start.diff()[edge_graph]
     node_frames, edge_frames = store.node_frames[node_index, None], store.edge_frames[edge_index, None]
     graph_features = store.graph_features.index_select(0, windows).index_select(0, batch).float()
     edge_features = store.edge_features.index_select(0, edge_index).float()
     nodes = store.nodes.index_select(0, node_index).float()
-    return GraphBatch(
-        x=torch.cat([nodes, node_frames.float().log(), graph_features], dim=1),
-        edge_index=store.edges.index_select(1, edge_index).long() + node_start[edge_graph],
-        edge_attr=torch.cat([edge_features, edge_frames.float().log()], dim=1),
-        batch=batch,
-        node_start=node_start,
-        y=store.label[windows],
-        windows=windows,
-    )
+    return {
+        "x": torch.cat([nodes, node_frames.float().log(), graph_features], dim=1),
+        "edge_index": ends + node_start[edge_graph],
+        "edge_attr": torch.cat([edge_features, edge_frames.float().log()], dim=1),
+        "batch": batch,
+        "node_start": node_start,
+        "y": store.label[windows],
+        "windows": windows,
+    }
 
 
-def rows_of(start: torch.Tensor, windows: torch.Tensor, total: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Rows of some windows, window after window; each row's number among the windows; and where each window begins."""
+def rows_of(
+    start: torch.Tensor, windows: torch.Tensor, total: int, real: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rows of some windows, window after window; each row's number among the windows; and where each window begins.
+
+    Args:
+        total: how many rows they are. real: only so many windows (scalar) have rows of their own, and the one behind
+            them has those, any of the store's, that are missing from ``total``.
+    """
     first, count = start[windows], start[windows + 1] - start[windows]
+    if real is not None:
+        number = torch.arange(len(windows), device=start.device)
+        count = count * (number < real)
+        count = count + (number == real) * (total - count.sum())
     offsets = torch.nn.functional.pad(count.cumsum(0), (1, 0))
     graph = torch.arange(len(windows), device=start.device)
     graph = torch.repeat_interleave(graph, count, output_size=total)
-    return torch.arange(total, device=start.device) + (first - offsets[:-1])[graph], graph, offsets
+    row = torch.arange(total, device=start.device) + (first - offsets[:-1])[graph]
+    return row if real is None else torch.minimum(row, start[-1] - 1), graph, offsets
 
 
 def budget_batches(store: GraphStore, order: torch.Tensor, node_budget: int) -> Iterator[torch.Tensor]:
@@ -144,8 +218,17 @@ def drop_readings(batch: GraphBatch, chance: float, generator: torch.Generator) 
 
     With ``chance`` a graph loses one of its readings, either with equal chance, and with a third of it both.
     """
-    draw = torch.rand(batch.num_graphs, generator=generator, pin_memory=batch.x.is_cuda)
-    draw = draw.to(batch.x.device, non_blocking=True)
+    draw = reading_draws(batch.num_graphs, generator, batch.x.is_cuda)
+    return without_readings(batch, chance, draw.to(batch.x.device, non_blocking=True))
+
+
+def reading_draws(graphs: int, generator: torch.Generator, for_gpu: bool) -> torch.Tensor:
+    """(graphs,) what decides, for each graph, whether it loses readings, in memory that a GPU copies from by itself."""
+    return torch.rand(graphs, generator=generator, pin_memory=for_gpu)
+
+
+def without_readings(batch: GraphBatch, chance: float, draw: torch.Tensor) -> GraphBatch:
+    """``drop_readings`` as drawn, on the batch's device ((B,) from 0 to 1)."""
     lost = torch.stack([(draw >= r * chance / 2) & (draw < (r + 1) * chance / 2) for r in range(len(READINGS))], dim=1)
     lost |= (draw > 1 - chance / 3)[:, None]
     kept_nodes, kept_edges = (1 - lost.float() @ each for each in _owners(batch.x.device))

@@ -9,6 +9,7 @@ from torch_geometric.nn import GATConv
 
 from canids.models.elu import elu_
 from canids.models.stack import EPSILON, SLOPE, Stack
+from canids.models.sums import largest_by, sum_by
 
 
 class GatEncoder(nn.Module):
@@ -40,7 +41,7 @@ class GatEncoder(nn.Module):
             return Stack.apply(x, edge_index, edge_attr, self._drawn(), *self._parameters_in_order())
         states = [elu_(self.project(x))]
         for attend, norm in zip(self.attend, self.norm, strict=True):
-            message = elu_(attend(norm(states[-1]), edge_index, edge_attr))
+            message = elu_(attended(attend, norm(states[-1]), edge_index, edge_attr))
             states.append(states[-1] + nn.functional.dropout(message, self.dropout, self.training))
         return torch.cat(states, dim=1)
 
@@ -68,3 +69,28 @@ class GatEncoder(nn.Module):
             ordered += [norm.weight, norm.bias, attend.lin.weight, attend.att_src, attend.att_dst]
             ordered += [attend.lin_edge.weight, attend.att_edge, attend.bias]
         return ordered
+
+
+def attended(layer: GATConv, x: torch.Tensor, edge_index: torch.Tensor, edge_attr: torch.Tensor) -> torch.Tensor:
+    """What a layer makes of x (N, W), in fewer operations, none of which waits for a device.
+
+    A score is linear in the features: the product that gives messages gives scores too. The shares' sum is taken
+    together with the messages', and divided by afterwards.
+    """
+    (source, target), heads, width = edge_index, layer.heads, layer.lin.weight.shape[0]
+    weight = torch.cat([layer.lin.weight, *(_scoring(layer.lin, each) for each in (layer.att_src, layer.att_dst))])
+    rows, of_edge = x @ weight.t(), edge_attr @ _scoring(layer.lin_edge, layer.att_edge).t()
+    sent = rows[:, : width + heads].index_select(0, source)
+    score = sent[:, width:].float() + rows[:, width + heads :].index_select(0, target).float() + of_edge.float()
+    score = nn.functional.leaky_relu(score, SLOPE)
+    share = (score - largest_by(score, target, len(x)).index_select(0, target)).exp()
+    message = share[:, :, None] * sent[:, :width].view(len(source), heads, layer.out_channels)
+    summed = sum_by(torch.cat([message.flatten(1), share], dim=1), target, len(x))
+    total = summed[:, width:].clamp_min(1)  # the largest share is 1, and without an edge the messages are 0
+    return (summed[:, :width].view(len(x), heads, -1) / total[:, :, None]).flatten(1) + layer.bias
+
+
+def _scoring(product: nn.Linear, scores: torch.Tensor) -> torch.Tensor:
+    """(H, inputs): the product's weight (H C, inputs) with each head's scores (1, H, C) multiplied out."""
+    heads, channels = scores.shape[1:]
+    return (product.weight.view(heads, channels, -1) * scores[0, :, :, None]).sum(dim=1)

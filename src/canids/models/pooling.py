@@ -5,18 +5,24 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numba import njit
-from torch_geometric.utils import scatter
 
 from canids.graphs.batches import GraphBatch
 from canids.models.elu import elu_, exp_minus_one
+from canids.models.sums import largest_by, mean_by, sum_by
 
 
 def mean_and_max_of_elu(nodes: torch.Tensor, graphs: GraphBatch) -> torch.Tensor:
     """nodes (N, C) of B graphs → (B, 2 C), each graph's mean and maximum; ``nodes`` may be overwritten."""
     if nodes.device.type != "cpu" or torch.compiler.is_compiling():
-        nodes = elu_(nodes)
-        return torch.cat([scatter(nodes, graphs.batch, 0, graphs.num_graphs, r) for r in ("mean", "max")], dim=1)
+        return _by_torch(elu_(nodes).float(), graphs.batch, graphs.num_graphs)
     return _MeanAndMax.apply(nodes.float(), graphs.node_start)
+
+
+def _by_torch(nodes: torch.Tensor, graph: torch.Tensor, count: int) -> torch.Tensor:
+    """The maximum as a weighted sum, whose gradient is the weights: nodes that share a maximum share its gradient."""
+    is_largest = (nodes == largest_by(nodes, graph, count).index_select(0, graph)).to(nodes.dtype)
+    share = is_largest / sum_by(is_largest, graph, count).index_select(0, graph)
+    return torch.cat([mean_by(nodes, graph, count), sum_by(nodes * share, graph, count)], dim=1)
 
 
 class _MeanAndMax(torch.autograd.Function):

@@ -11,6 +11,7 @@ from torch_geometric.utils import scatter
 from canids.graphs.batches import EDGE_INPUTS, NODE_INPUTS, GraphBatch, present_inputs
 from canids.models.elu import Elu
 from canids.models.encoder import GatEncoder
+from canids.models.sums import mean_by
 
 CLIP = 10.0
 WORST_INPUTS = 5
@@ -97,7 +98,7 @@ def square_errors(model: Vgae, output: VgaeOutput, graphs: GraphBatch) -> tuple[
     """(N, NODE_INPUTS) squared errors of node features and of neighbourhood; 0 for inputs of a missing reading."""
     x, present = model.standardise(graphs.x), present_inputs(graphs.x)
     source, target = graphs.edge_index
-    neighbours = scatter(x[source], target, 0, len(x), "mean")
+    neighbours = mean_by(x[source], target, len(x))
     return (output.nodes - x).square() * present, (output.neighbourhood - neighbours).square() * present
 
 
