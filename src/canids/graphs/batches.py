@@ -91,7 +91,8 @@ class GraphBatch:
 class PaddedBatch(GraphBatch):
     """A batch filled up to a fixed size: its last graphs, labelled ``IGNORED``, count in no mean.
 
-    The first of them owns all nodes and edges that were added.
+    Nodes and edges that were added are theirs; there are about as many for each as for a real one, for a device sums
+    those of a graph, or of a node, one after the other.
     """
 
     @property
@@ -108,7 +109,7 @@ class PaddedBatch(GraphBatch):
         return self._mean(each, self.batch[self.edge_index[0]])
 
     def _mean(self, each: torch.Tensor, graph: torch.Tensor | slice) -> torch.Tensor:
-        counts = (self.y != IGNORED)[graph].to(each.dtype)
+        counts = (self.y != IGNORED)[graph].float()
         return (each * counts).sum() / counts.sum()
 
 
@@ -150,7 +151,7 @@ def gather_padded(
 
     Args:
         windows: (B,) int64, more than ``real``; those behind may be any of the store's.
-        size: nodes and edges of the filled batch; more nodes than the real windows have.
+        size: nodes and edges of the filled batch; at least a node for each window that is added.
     """
     gathered = _gather_on_device(store, windows, *size, real)
     fills = torch.arange(len(windows), device=windows.device) >= real
@@ -187,14 +188,14 @@ def rows_of(
     """Rows of some windows, window after window; each row's number among the windows; and where each window begins.
 
     Args:
-        total: how many rows they are. real: only so many windows (scalar) have rows of their own, and the one behind
-            them has those, any of the store's, that are missing from ``total``.
+        total: how many rows they are. real: only so many windows (scalar) have rows of their own; those that are
+            missing from ``total``, any of the store's, are spread over the others.
     """
     first, count = start[windows], start[windows + 1] - start[windows]
     if real is not None:
-        number = torch.arange(len(windows), device=start.device)
-        count = count * (number < real)
-        count = count + (number == real) * (total - count.sum())
+        number = torch.arange(len(windows), device=start.device) - real
+        missing, others = total - (count * (number < 0)).sum(), len(windows) - real
+        count = torch.where(number < 0, count, missing // others + (number < missing % others))
     offsets = torch.nn.functional.pad(count.cumsum(0), (1, 0))
     graph = torch.arange(len(windows), device=start.device)
     graph = torch.repeat_interleave(graph, count, output_size=total)

@@ -19,6 +19,10 @@ class Planned(NamedTuple):
     windows: torch.Tensor
     size: tuple[int, int]
 
+    @property
+    def num_graphs(self) -> int:
+        return len(self.windows)
+
 
 class PlacedStore:
     """A store's batches on a device.

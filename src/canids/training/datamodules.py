@@ -9,8 +9,9 @@ import lightning
 import torch
 
 from canids.graphs.batches import GraphBatch, budget_batches
-from canids.graphs.placement import PlacedStore
+from canids.graphs.placement import PlacedStore, Planned
 from canids.graphs.store import GraphStore
+from canids.training.captured import can_capture
 from canids.training.sharding import training_share, validation_share
 
 
@@ -55,20 +56,23 @@ class BatchLoader:
     """Iterates over batches of windows ((b,) int64 each) on the device where their store is placed.
 
     It can go on after the batches that it gave before it was saved.
+
+    Args:
+        gathers: else it gives what is planned, for a step that gathers by itself.
     """
 
-    def __init__(self, store: PlacedStore, batches: Iterable[torch.Tensor]) -> None:
-        self.store, self.batches = store, store.plan(batches)
+    def __init__(self, store: PlacedStore, batches: Iterable[torch.Tensor], gathers: bool = True) -> None:
+        self.store, self.batches, self.gathers = store, store.plan(batches), gathers
         self.given, self._first = 0, 0
 
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __iter__(self) -> Iterator[GraphBatch]:
+    def __iter__(self) -> Iterator[GraphBatch | Planned]:
         self.given, self._first = self._first, 0
         for planned in self.batches[self.given :]:
             self.given += 1
-            yield self.store.gather(planned)
+            yield self.store.gather(planned) if self.gathers else planned
 
     def state_dict(self) -> dict[str, int]:
         return {"given": self.given}
@@ -103,7 +107,7 @@ class GraphDataModule(lightning.LightningDataModule):
         device = self.trainer.strategy.root_device
         self.placed = {part: PlacedStore(store, device) for part, store in (("train", self.train), ("val", self.val))}
 
-    def transfer_batch_to_device(self, batch: GraphBatch, device: torch.device, dataloader_idx: int) -> GraphBatch:
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch  # it is there; Lightning would look through all of it at every step
 
     def order(self, epoch: int) -> torch.Tensor:
@@ -112,9 +116,9 @@ class GraphDataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> BatchLoader:
         batches = list(budget_batches(self.train, self.order(self.trainer.current_epoch), self.node_budget))
-        return BatchLoader(
-            self.placed["train"], training_share(batches, self.trainer.global_rank, self.trainer.world_size)
-        )
+        placed = self.placed["train"]
+        share = training_share(batches, self.trainer.global_rank, self.trainer.world_size)
+        return BatchLoader(placed, share, gathers=not can_capture(self.trainer, placed))
 
     def val_dataloader(self) -> BatchLoader:
         batches = list(budget_batches(self.val, self.val_windows, self.node_budget))

@@ -7,14 +7,16 @@ from typing import Any
 import lightning
 import torch
 from omegaconf import DictConfig
-from torch.nn.functional import cross_entropy, kl_div, log_softmax, logsigmoid, mse_loss, softmax
+from torch.nn.functional import cross_entropy, kl_div, log_softmax, logsigmoid, softmax
 
-from canids.graphs.batches import GraphBatch, drop_readings, present_inputs, rows_of
+from canids.graphs.batches import GraphBatch, present_inputs, reading_draws, rows_of, without_readings
+from canids.graphs.placement import Planned
 from canids.graphs.store import GraphStore
 from canids.models.gat import Gat
 from canids.models.scoring import kl_divergence
 from canids.models.vgae import Vgae, VgaeOutput, node_errors
 from canids.training.active_units import active_units, latent_moments
+from canids.training.captured import CapturedStep
 from canids.training.losses import Loss
 from canids.training.resume import of_rank, per_rank
 
@@ -31,13 +33,46 @@ class _GraphModule(lightning.LightningModule):
         self.generator = torch.Generator().manual_seed(seed)
         self.sums: dict[str, torch.Tensor] = {}
         self.graphs = 0
+        self.captured: CapturedStep | None = None
+
+    def step(self, graphs: GraphBatch, draw: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The losses of a batch: ``loss``, and what else is recorded.
+
+        It may be recorded once and repeated: what changes between steps has to be a tensor that is filled anew.
+
+        Args:
+            draw: (B,) which graphs lose readings.
+        """
+        raise NotImplementedError
+
+    def training_step(self, batch: GraphBatch | Planned, _index: int) -> torch.Tensor:
+        draw = reading_draws(batch.num_graphs, self.generator, self.device.type == "cuda")
+        if isinstance(batch, Planned):
+            parts = self._captured_for(batch)(self, batch, draw)
+        else:
+            parts = self.step(batch, draw.to(batch.x.device, non_blocking=True))
+        return self._log_parts("train", parts, batch.num_graphs)
+
+    def backward(self, loss: torch.Tensor, *_: Any, **__: Any) -> None:
+        if loss.requires_grad:
+            loss.backward()
+        else:  # a captured step has gone the way back already
+            self.captured.give_gradients()
+
+    def _captured_for(self, planned: Planned) -> CapturedStep:
+        if self.captured is None or not self.captured.holds(planned):
+            self.captured = None  # gives its memory back before the next takes its own
+            loader = self.trainer.train_dataloader
+            self.captured = CapturedStep(self, loader.store.placed, loader.batches)
+        return self.captured
+
+    def on_fit_end(self) -> None:
+        self.captured = None  # gives its memory back
 
     def configure_optimizers(self):
-        whole = (
-            self._trainer is None or self._trainer.precision == "32-true"
-        )  # a fused step cannot clip scaled gradients
+        scaled = self._trainer is not None and self._trainer.precision == "16-mixed"  # which a fused step cannot clip
         optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay, fused=whole
+            self.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay, fused=not scaled
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.epochs)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
@@ -62,15 +97,16 @@ class _GraphModule(lightning.LightningModule):
         self.generator.set_state(state["generator"])
         self.sums, self.graphs = state["sums"], state["graphs"]
 
-    def _log_parts(self, stage: str, parts: dict[str, torch.Tensor], graphs: GraphBatch) -> torch.Tensor:
+    def _log_parts(self, stage: str, parts: dict[str, torch.Tensor], graphs: int) -> torch.Tensor:
         values = {f"{stage}_{name}": value for name, value in parts.items()}
         if stage == "val":
-            self.log_dict(values, on_step=False, on_epoch=True, batch_size=graphs.num_graphs, sync_dist=True)
+            self.log_dict(values, on_step=False, on_epoch=True, batch_size=graphs, sync_dist=True)
         else:
             for name, value in values.items():
-                total = self.sums[name].to(value.device) if name in self.sums else 0.0
-                self.sums[name] = total + value.detach().double() * graphs.num_graphs
-            self.graphs += graphs.num_graphs
+                value = value.detach().double()
+                total = self.sums[name].to(value.device) if name in self.sums else torch.zeros_like(value)
+                self.sums[name] = torch.add(total, value, alpha=graphs)
+            self.graphs += graphs
         return parts["loss"]
 
 
@@ -85,10 +121,16 @@ class VgaeModule(_GraphModule):
         super().__init__(settings, epochs, seed)
         self.model = model
         self.moments = torch.zeros((), dtype=torch.float64)  # of the posterior means of an epoch's validation
+        self.register_buffer("warmth", torch.ones(()), persistent=False)  # of the divergence's weight
 
-    def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
-        graphs = drop_readings(graphs, self.settings.reading_dropout, self.generator)
-        return self._log_parts("train", self._losses(self.model(graphs), graphs), graphs)
+    def training_step(self, batch: GraphBatch | Planned, index: int) -> torch.Tensor:
+        if self.settings.beta_warmup:
+            self.warmth.fill_(min(1.0, self.current_epoch / self.settings.beta_warmup))
+        return super().training_step(batch, index)
+
+    def step(self, graphs: GraphBatch, draw: torch.Tensor) -> dict[str, torch.Tensor]:
+        graphs = without_readings(graphs, self.settings.reading_dropout, draw)
+        return self._losses(self.model(graphs), graphs)
 
     def on_validation_epoch_start(self) -> None:
         self.moments = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -98,7 +140,7 @@ class VgaeModule(_GraphModule):
         self.moments = self.moments + latent_moments(output.mean)
         # The same pairs for a batch in every epoch, on whichever process it is: so that losses can be compared.
         pairs = torch.Generator().manual_seed(int(graphs.windows[0]))
-        self._log_parts("val", self._losses(output, graphs, pairs), graphs)
+        self._log_parts("val", self._losses(output, graphs, pairs), graphs.num_graphs)
 
     def on_validation_epoch_end(self) -> None:
         moments = self.trainer.strategy.reduce(self.moments, reduce_op="sum")
@@ -107,15 +149,14 @@ class VgaeModule(_GraphModule):
     def _losses(
         self, output: VgaeOutput, graphs: GraphBatch, generator: torch.Generator | None = None
     ) -> dict[str, torch.Tensor]:
-        nodes, neighbourhood = (each.mean() for each in node_errors(self.model, output, graphs))
+        nodes, neighbourhood = map(graphs.mean_of_nodes, node_errors(self.model, output, graphs))
         edges = self._edge_loss(output, graphs, generator)
-        divergence = kl_divergence(output).mean()
-        warmth = min(1.0, self.current_epoch / self.settings.beta_warmup) if self.settings.beta_warmup else 1.0
+        divergence = graphs.mean_of_nodes(kl_divergence(output))
         loss = (
             nodes
             + self.settings.edge_weight * edges
             + self.settings.neighbourhood_weight * neighbourhood
-            + self.settings.beta * (warmth if self.training else 1.0) * divergence
+            + self.settings.beta * (self.warmth if self.training else 1.0) * divergence
         )
         return {"loss": loss, "nodes": nodes, "edges": edges, "neighbourhood": neighbourhood, "kl": divergence}
 
@@ -129,7 +170,7 @@ class VgaeModule(_GraphModule):
         pairs = first + (draws * count).long()
         present = self.model.edge_logits(output.latent, graphs.edge_index)
         absent = self.model.edge_logits(output.latent, pairs)
-        return -(logsigmoid(present).mean() + logsigmoid(-absent).mean()) / 2
+        return -graphs.mean_of_edges(logsigmoid(present) + logsigmoid(-absent)) / 2
 
 
 class DistilledVgaeModule(VgaeModule):
@@ -158,23 +199,24 @@ class DistilledVgaeModule(VgaeModule):
             self.register_buffer(name, tensor, persistent=False)
         self.project = torch.nn.Linear(model.mean.out_features, teacher_mean.shape[1])
 
-    def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
+    def step(self, graphs: GraphBatch, draw: torch.Tensor) -> dict[str, torch.Tensor]:
         # Of inputs whose reading the teacher lacked, it made up a reconstruction: nothing to learn from.
         present = present_inputs(graphs.x)
-        graphs = drop_readings(graphs, self.settings.reading_dropout, self.generator)
+        graphs = without_readings(graphs, self.settings.reading_dropout, draw)
         output = self.model(graphs)
         losses = self._losses(output, graphs)
-        index, _, _ = rows_of(self.node_start, graphs.windows, len(graphs.x))
+        index, _, _ = rows_of(self.node_start, graphs.windows, len(graphs.x), graphs.real)
         mean, nodes = self.teacher_mean[index].float(), self.teacher_nodes[index].float()
-        losses["latent"] = mse_loss(self.project(output.mean), mean)
-        losses["reconstruction"] = mse_loss(output.nodes, nodes, weight=present)
+        losses["latent"] = graphs.mean_of_nodes((self.project(output.mean) - mean).square().mean(dim=1))
+        missed = graphs.mean_of_nodes(((output.nodes - nodes).square() * present).sum(dim=1))
+        losses["reconstruction"] = missed / graphs.mean_of_nodes(present.sum(dim=1))
         weights = self.settings.distillation
         losses["loss"] = (
             losses["loss"]
             + weights.latent_weight * losses["latent"]
             + weights.reconstruction_weight * losses["reconstruction"]
         )
-        return self._log_parts("train", losses, graphs)
+        return losses
 
 
 class GatModule(_GraphModule):
@@ -188,14 +230,14 @@ class GatModule(_GraphModule):
         super().__init__(settings, epochs, seed)
         self.model, self.loss = model, loss
 
-    def training_step(self, graphs: GraphBatch, _index: int) -> torch.Tensor:
-        logits = self.model(drop_readings(graphs, self.settings.reading_dropout, self.generator)).logits
-        return self._log_parts("train", self._losses(logits, graphs), graphs)
+    def step(self, graphs: GraphBatch, draw: torch.Tensor) -> dict[str, torch.Tensor]:
+        logits = self.model(without_readings(graphs, self.settings.reading_dropout, draw)).logits
+        return self._losses(logits, graphs)
 
     def validation_step(self, graphs: GraphBatch, _index: int) -> None:
         logits = self.model(graphs).logits
         accuracy = (logits.argmax(dim=1) == graphs.y).float().mean()
-        self._log_parts("val", {"loss": cross_entropy(logits, graphs.y), "accuracy": accuracy}, graphs)
+        self._log_parts("val", {"loss": cross_entropy(logits, graphs.y), "accuracy": accuracy}, graphs.num_graphs)
 
     def _losses(self, logits: torch.Tensor, graphs: GraphBatch) -> dict[str, torch.Tensor]:
         return {"loss": self.loss(logits, graphs.y)}
@@ -219,7 +261,8 @@ class DistilledGatModule(GatModule):
         teacher = self.teacher_logits[graphs.windows]
         labels = cross_entropy(logits, graphs.y)
         distance = kl_div(
-            log_softmax(logits / temperature, dim=1), softmax(teacher / temperature, dim=1), reduction="batchmean"
+            log_softmax(logits / temperature, dim=1), softmax(teacher / temperature, dim=1), reduction="none"
         )
+        distance = graphs.mean_of_graphs(distance.sum(dim=1))
         loss = (1 - weight) * labels + weight * temperature**2 * distance
         return {"loss": loss, "labels": labels, "distillation": distance}

@@ -7,8 +7,10 @@ from functools import partial
 
 import torch
 from omegaconf import DictConfig
+from torch.nn import CrossEntropyLoss
 from torch.nn.functional import cross_entropy
 
+from canids.graphs.batches import IGNORED
 from canids.models.gat import CLASSES
 
 SMALLEST = 1e-7  # of 1 - p: a power below 1 has no slope at 0
@@ -19,11 +21,11 @@ def focal_loss(logits: torch.Tensor, label: torch.Tensor, gamma: float) -> torch
     """Mean of (1 - p)^γ CE, p being the true class's probability: easy windows hardly count (Lin et al., 2017, eq. 4).
 
     Args:
-        logits: (B, 2). label: (B,). gamma: 0 leaves the cross-entropy.
+        logits: (B, 2). label: (B,), ``IGNORED`` as in torch's cross-entropy. gamma: 0 leaves the cross-entropy.
     """
-    each = cross_entropy(logits, label, reduction="none")
+    each = cross_entropy(logits, label, reduction="none", ignore_index=IGNORED)
     wrong = (-torch.expm1(-each)).clamp_min(SMALLEST)  # 1 - p
-    return (wrong**gamma * each).mean()
+    return (wrong**gamma * each).sum() / (label != IGNORED).sum()
 
 
 def class_weights(label: torch.Tensor) -> torch.Tensor:
@@ -38,8 +40,7 @@ def classification_loss(settings: DictConfig, label: torch.Tensor) -> Loss:
         label: (w,) labels of the training windows, both classes among them.
     """
     if settings.sampling == "class-weighted":
-        weights = class_weights(label)
-        return lambda logits, y: cross_entropy(logits, y, weights.to(logits))
+        return CrossEntropyLoss(class_weights(label), ignore_index=IGNORED)
     if settings.sampling == "focal":
         return partial(focal_loss, gamma=settings.focal.gamma)
     return cross_entropy
