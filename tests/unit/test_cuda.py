@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from model_makers import config, traffic, write_graphs
 from safetensors.torch import load_file
+from training_makers import leave_nothing_to_chance, module_of, small_fit
 
-from canids.graphs.batches import budget_batches, drop_readings, gather
+from canids.graphs.batches import budget_batches, gather
 from canids.graphs.placement import PlacedStore
 from canids.models.build import build_gat, build_vgae
 from canids.models.scoring import score_gat, score_vgae
 from canids.training.batch_optimizer import BatchSizeOptimizer
+from canids.training.captured import CapturedStep
 from canids.training.datamodules import GraphDataModule, ShuffleSampler
 from canids.training.lightning_modules import GatModule
 from canids.training.modes import AutoencoderTrainer, GatDistillationTrainer, VgaeDistillationTrainer, gat_trainer
+from canids.training.termination import Terminated
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
@@ -25,6 +30,7 @@ pytestmark = [
 ]
 STORE = traffic(80, seed=1, attacked=slice(0, None, 4), blind=[5])
 WINDOWS = torch.randperm(80, generator=torch.Generator().manual_seed(0))
+KINDS = ["gat", "distilled gat", "vgae", "distilled vgae"]
 ON_GPU = "trainer.accelerator=cuda"
 
 
@@ -61,18 +67,101 @@ def test_scores_are_those_of_the_cpu(build, score, name):
     torch.testing.assert_close(score(model.cuda(), STORE).score, here, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("build", "name"), [(build_gat, "gat"), (build_vgae, "vgae")])
-def test_no_step_waits_for_the_device(build, name):
-    model = build(config().models[name], "teacher").cuda()
+@pytest.fixture(params=[True, False], ids=["deterministic", "any algorithms"])
+def algorithms(request, monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(request.param)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_step_waits_for_the_device(kind, algorithms):
+    module = module_of(kind, STORE).cuda()
     placed = PlacedStore(STORE, "cuda")
     planned = placed.plan(budget_batches(STORE, WINDOWS, 100))
-    generator = torch.Generator()
-    drop_readings(placed.gather(planned[0]), 0.5, generator)  # sends its constants once
+    module.training_step(placed.gather(planned[0]), 0)  # sends its constants once
     with nothing_waits():
         for each in planned:
-            output = model(drop_readings(placed.gather(each), 0.5, generator))
-            sum(part.sum() for part in vars(output).values()).backward()
-    assert all(p.grad is None or p.grad.is_cuda for p in model.parameters())
+            module.training_step(placed.gather(each), 0).backward()
+    assert all(p.grad.is_cuda for p in module.parameters())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestRecordedStep:
+    def recorded(self, kind: str, *overrides: str):
+        """A module in training, its recorded step, and the batches that it was made for."""
+        module = module_of(kind, STORE, *overrides).cuda().train()
+        placed = PlacedStore(STORE, "cuda")
+        planned = placed.plan(budget_batches(STORE, WINDOWS, 100))
+        return module, CapturedStep(module, placed.placed, planned), placed, planned
+
+    def test_it_gives_what_an_unrecorded_one_gives(self, kind, algorithms, monkeypatch):
+        leave_nothing_to_chance(monkeypatch)
+        module, captured, placed, planned = self.recorded(kind)
+        assert captured.graph is not None
+        for each in [*planned, planned[0]]:
+            draw = torch.linspace(0, 1, each.num_graphs).pin_memory()
+            found = {name: float(value) for name, value in captured(module, each, draw).items()}
+            module.zero_grad()
+            captured.give_gradients()
+            gradients = [p.grad.clone() for p in module.parameters()]
+            module.zero_grad()
+            parts = module.step(placed.gather(each), draw.cuda())
+            parts["loss"].backward()
+            assert found == pytest.approx({name: float(value) for name, value in parts.items()}, rel=1e-3, abs=1e-5)
+            torch.testing.assert_close(gradients, [p.grad for p in module.parameters()], atol=1e-4, rtol=1e-2)
+
+    def test_it_does_not_wait_for_the_device(self, kind):
+        module, captured, _, planned = self.recorded(kind)
+        with nothing_waits():
+            for each in planned:
+                captured(module, each, torch.rand(each.num_graphs, pin_memory=True))
+
+    def test_what_is_dropped_is_drawn_anew(self, kind):
+        module, captured, _, planned = self.recorded(kind, f"models.{kind.split()[-1]}.dropout=0.5")
+        draw = torch.full((planned[0].num_graphs,), 0.5, pin_memory=True)
+        assert len({float(captured(module, planned[0], draw)["loss"]) for _ in range(5)}) == 5
+
+    def test_a_fit_ends_where_one_of_unrecorded_steps_ends(self, kind, monkeypatch):
+        leave_nothing_to_chance(monkeypatch)
+        replays, modules = [], [module_of(kind, STORE) for _ in range(2)]
+        replay = torch.cuda.CUDAGraph.replay
+        monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: replays.append(1) or replay(graph))
+        there = small_fit(modules[0], STORE, ON_GPU)
+        monkeypatch.setattr("canids.training.datamodules.can_capture", lambda *_: False)
+        here = small_fit(modules[1], STORE, ON_GPU)
+        assert replays
+        for mine, theirs in zip(there.history, here.history, strict=True):
+            assert mine == pytest.approx(theirs, rel=1e-2)
+
+    def test_a_fit_in_half_precision_ends_near_one_in_full(self, kind, monkeypatch):
+        leave_nothing_to_chance(monkeypatch)
+        losses = [
+            small_fit(module_of(kind, STORE), STORE, ON_GPU, f"trainer.precision={precision}").history[-1]["val_loss"]
+            for precision in ("bf16-mixed", "32-true")
+        ]
+        assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_a_training_that_was_ended_goes_on(graphs, tmp_path, monkeypatch):
+    settings = config(ON_GPU, "models.gat.sampling=none", "models.gat.node_budget=64", "models.gat.teacher.epochs=4")
+    made = gat_trainer(settings.models.gat, settings.trainer, 1, graphs, tmp_path, None)
+    call, calls = CapturedStep.__call__, []
+
+    def ended(*given):
+        calls.append(given)
+        if len(calls) == 8:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return call(*given)
+
+    monkeypatch.setattr(CapturedStep, "__call__", ended)
+    with pytest.raises(Terminated):
+        made.train()
+    metrics = gat_trainer(settings.models.gat, settings.trainer, 1, graphs, tmp_path, None).train()
+    assert metrics["epochs"] == 4
+    epochs = len(list(budget_batches(STORE, WINDOWS, 64)))
+    assert abs(len(calls) - 4 * epochs) <= 4  # none of them was made twice
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from canids.graphs.batches import NODE_INPUTS, GraphBatch, budget_batches, drop_
 from canids.graphs.placement import PlacedStore
 from canids.models.build import build_gat, build_vgae
 from canids.models.elu import elu_
-from canids.models.encoder import GatEncoder
+from canids.models.encoder import GatEncoder, attended
 from canids.models.pooling import mean_and_max_of_elu
 from canids.training.datamodules import BatchLoader
 from canids.training.lightning_modules import DistilledGatModule, DistilledVgaeModule
@@ -79,6 +79,30 @@ class TestEncoder:
             close(ours, theirs[name])
 
 
+@pytest.mark.parametrize("batch", BATCHES.values(), ids=BATCHES.keys())
+class TestAttention:
+    """By torch, as on a GPU, against torch_geometric's layer."""
+
+    def both(self, batch: GraphBatch) -> list[list[torch.Tensor]]:
+        """What comes out, and the gradients of input and parameters, of both."""
+        outcomes = []
+        for attend in (attended, lambda layer, *given: layer(*given)):
+            layer, x = encoder(layers=1).attend[0], random(len(batch.x), HIDDEN * HEADS).requires_grad_()
+            out = attend(layer, x, batch.edge_index, batch.edge_attr)
+            (out * random(*out.shape, seed=2)).sum().backward()
+            grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in layer.parameters()]
+            outcomes.append([out.detach(), x.grad, *grads])
+        return outcomes
+
+    def test_it_gives_what_the_layer_gives(self, batch):
+        ours, theirs = self.both(batch)
+        close(ours[0], theirs[0])
+
+    def test_its_gradients_are_those_of_the_layer(self, batch):
+        for ours, theirs in zip(*self.both(batch), strict=True):
+            close(ours, theirs)
+
+
 class TestPooling:
     def both(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         theirs = [scatter(elu(nodes), BATCH.batch, 0, BATCH.num_graphs, reduce) for reduce in ("mean", "max")]
@@ -86,6 +110,11 @@ class TestPooling:
 
     def test_it_gives_each_graphs_mean_and_maximum(self):
         close(*self.both(random(len(BATCH.x), 7)))
+
+    def test_torchs_operations_give_the_same(self, monkeypatch):
+        made, _ = self.both(random(len(BATCH.x), 7))
+        monkeypatch.setattr("torch.compiler.is_compiling", lambda: True)
+        close(self.both(random(len(BATCH.x), 7))[0], made)
 
     def test_its_gradient_is_theirs(self):
         gradients = []

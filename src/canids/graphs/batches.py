@@ -144,9 +144,7 @@ def batch_size(store: GraphStore, windows: torch.Tensor) -> tuple[int, int]:
     return tuple(int((start[windows + 1] - start[windows]).sum()) for start in starts)
 
 
-def gather_padded(
-    store: GraphStore, windows: torch.Tensor, real: torch.Tensor, size: tuple[int, int]
-) -> PaddedBatch:
+def gather_padded(store: GraphStore, windows: torch.Tensor, real: torch.Tensor, size: tuple[int, int]) -> PaddedBatch:
     """The graphs of the first ``real`` (scalar, on the store's device) of some windows, filled up; nothing waits.
 
     Args:

@@ -1,9 +1,10 @@
 """A training step as one CUDA graph: its hundreds of small kernels are launched at once.
 
-Small models on small batches keep a GPU waiting for the host, which launches kernel after kernel. Gathering, losses and
-gradients of a step are recorded once and repeated; a graph repeats the same sizes at the same addresses, so batches are
-filled up to the size of the largest, and what changes between steps is copied to where the graph reads it. The optimiser
-changes the weights where they are. Random numbers in the graph are drawn anew each time, by the device's generator.
+Small models on small batches keep a GPU waiting for the host, which launches kernel after kernel. Gathering, losses
+and gradients of a step are recorded once and repeated; a graph repeats the same sizes at the same addresses, so batches
+are filled up to the size of the largest, and what changes between steps is copied to where the graph reads it. The
+optimiser changes the weights where they are. Random numbers in the graph are drawn anew each time, by the device's
+generator.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class CapturedStep:
     Where the device has no room for the graph's own memory, each step is launched anew.
 
     Args:
-        module: has ``step``. plan: the batches of an epoch, the largest of which, and somewhat larger ones, it can take.
+        module: has ``step``. plan: the batches of an epoch; it takes the largest of them, and somewhat larger ones.
     """
 
     def __init__(self, module: lightning.LightningModule, store: GraphStore, plan: Sequence[Planned]) -> None:
