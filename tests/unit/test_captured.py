@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 import torch
 from model_makers import traffic
+from torch.utils._python_dispatch import TorchDispatchMode
 from training_makers import leave_nothing_to_chance, module_of, small_fit
 
 from canids.graphs.batches import IGNORED, PaddedBatch, budget_batches, gather, gather_padded
@@ -96,6 +97,29 @@ class TestStep:
     def test_its_gradients_are_those_of_the_real_graphs(self, kind, compiled, without_chance, monkeypatch):
         here, there = self.both(kind, compiled, monkeypatch)
         torch.testing.assert_close(there[1], here[1], atol=1e-5, rtol=1e-4)
+
+
+class Operations(TorchDispatchMode):
+    """Names of all that is computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.names.add(operation.name())
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_step_on_a_device_adds_by_scattering(kind):
+    """Which, where algorithms are deterministic, copies from the host, and cannot be recorded."""
+    module, store = module_of(kind, STORE).to("meta"), PlacedStore(STORE, "meta").placed
+    windows, real = torch.zeros(30, dtype=torch.int64, device="meta"), torch.tensor(REAL, device="meta")
+    with Operations() as found:
+        graphs = gather_padded(store, windows, real, SIZES["a node for each graph"])
+        module.step(graphs, torch.zeros(30, device="meta"))["loss"].backward()
+    assert not {name for name in found.names if "scatter_add" in name}
 
 
 def plan(budget: int) -> list[Planned]:

@@ -82,10 +82,14 @@ class FiniteGuard(Callback):
     def __init__(self, clip: float, limit: float, last_good: LastGood) -> None:
         self.clip, self.limit, self.last_good = clip or float("inf"), limit, last_good
         self.norm = torch.zeros(())
+        self.parameters: list[torch.nn.Parameter] = []
         self.seen: list[tuple[int, torch.Tensor, torch.Tensor]] = []
 
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        self.parameters = list(module.parameters())  # not looked up in every step
+
     def on_before_optimizer_step(self, trainer: lightning.Trainer, module: lightning.LightningModule, _: Any) -> None:
-        self.norm = clip_grad_norm_(module.parameters(), self.clip)
+        self.norm = clip_grad_norm_(self.parameters, self.clip)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, _batch: Any, batch_idx: int
