@@ -36,24 +36,38 @@ STATISTIC_DEFINITIONS = {
     "transition_mean": ("mean of transition", "it follows IDs that it does not follow"),
     "transition_max": ("max of transition", "the most surprising succession"),
 }
+TOGETHER = 16  # windows whose frames are read at once
 CHANNELS, STATISTICS = tuple(CHANNEL_DEFINITIONS), tuple(STATISTIC_DEFINITIONS)
 
 
 def frame_channels(capture: WindowedCapture, profile: VehicleProfile, frames: slice) -> np.ndarray:
     """(n, 6) float32 channels of some frames; 0 for an unseen ID, the interval NaN where an ID has no last frame."""
-    rows = profile.rows(capture.ids)
     start, stop, _ = frames.indices(len(capture.code))
-    return _frame_channels(
-        rows,
-        capture.code[start:stop],
-        rows[capture.code[start - 1]] if start else len(profile.key),
-        capture.log_interval[start:stop],
-        capture.repeats[start:stop],
-        capture.bits[start:stop],
-        capture.flips[start:stop],
+    out = np.empty((stop - start, len(CHANNELS)), np.float32)
+    of_last = np.full(len(profile.key), np.nan, np.float32)
+    _frame_channels(out, start, of_last, *_of_capture(capture, profile), *_of_profile(profile))
+    return out
+
+
+def _of_capture(capture: WindowedCapture, profile: VehicleProfile) -> tuple[np.ndarray, ...]:
+    """What ``_frame_channels`` takes from a capture."""
+    return (
+        profile.rows(capture.ids),
+        capture.code,
+        capture.log_interval,
+        capture.repeats,
+        capture.bits,
+        capture.flips,
+    )
+
+
+def _of_profile(profile: VehicleProfile) -> tuple[np.ndarray, ...]:
+    """What ``_frame_channels`` takes from a profile."""
+    return (
         profile.median,
         profile.shortest,
         profile.repeat_cost,
+        sum(profile.flip_cost[:, byte, 0] for byte in range(8)),  # of a repeated payload, which many are
         profile.flip_cost,
         profile.bit_cost,
         profile.transition_cost,
@@ -80,16 +94,16 @@ def read_nodes(capture: WindowedCapture, profile: VehicleProfile, first: int, la
     begin, end = capture.node_start[first], capture.node_start[last]
     if begin == end:
         return NodeReading(first, last, rows, np.zeros((0, len(STATISTICS)), np.float32))
-    frames = slice(int(capture.first_frame[first]), int(capture.last_frame[last - 1]) + 1)
     statistics = _node_statistics(
-        frame_channels(capture, profile, frames),
         capture.slot[capture.frame_count()[:first].sum() :],
-        capture.first_frame[first:last] - frames.start,
-        capture.last_frame[first:last] - frames.start,
+        capture.first_frame[first:last],
+        capture.last_frame[first:last],
         capture.node_start[first : last + 1] - begin,
         capture.node_frames[begin:end],
         rows,
         np.log(profile.share),
+        _of_capture(capture, profile),
+        _of_profile(profile),
     )
     return NodeReading(first, last, rows, statistics)
 
@@ -111,21 +125,26 @@ def _z_scores(statistics, centre, spread, rows):
 
 
 @njit(cache=True, nogil=True)
-def _frame_channels(rows, code, before, log_interval, repeats, bits, flips, median, shortest, repeat_cost, flip_cost,
-                    bit_cost, transition_cost):  # fmt: skip
-    """The channels of frames of some codes; ``before`` is the row of the frame before the first."""
+def _frame_channels(out, first, of_last, rows, code, log_interval, repeats, bits, flips, median, shortest, repeat_cost,
+                    unflipped, flip_cost, bit_cost, transition_cost):  # fmt: skip
+    """Fill (n, 6) with the channels of n frames from ``first`` on.
+
+    Args:
+        of_last: (K,) what the bits of each ID's last frame cost; NaN where that is yet to be found out.
+    """
     # Unsigned indices need no look for negative ones, and sums of their own stay in registers.
-    n, unseen, before = np.uint64(len(code)), np.uint64(len(median)), np.uint64(before)
-    out = np.zeros((len(code), 6), np.float32)
-    unflipped = flip_cost[:, :, 0].sum(axis=1)  # of a repeated payload, which many are
-    of_last = np.full(len(median), np.float32(np.nan))  # bits' cost of each ID's last frame, if it is among these
-    for i in range(n):
+    unseen, begin = np.uint64(len(median)), np.uint64(first)
+    before = np.uint64(rows[np.uint64(code[first - 1])]) if first else unseen
+    for at in range(np.uint64(len(out))):
+        i = begin + at
         previous, k = before, np.uint64(rows[np.uint64(code[i])])
         before = k
+        for c in range(np.uint64(6)):
+            out[at, c] = 0
         if k == unseen:
-            out[i, 0] = np.nan
+            out[at, 0] = np.nan
             continue
-        out[i, 0] = log_interval[i] - median[k]
+        out[at, 0] = log_interval[i] - median[k]
         total = of_last[k]
         if repeats[i] != 1 or np.isnan(total):
             set_, total = bits[i], np.float32(0)
@@ -133,58 +152,75 @@ def _frame_channels(rows, code, before, log_interval, repeats, bits, flips, medi
                 total += bit_cost[k, byte, set_ & np.uint64(255)]
                 set_ >>= np.uint64(8)
             of_last[k] = total
-        out[i, 4] = total
-        out[i, 5] = transition_cost[previous, k]
+        out[at, 4] = total
+        out[at, 5] = transition_cost[previous, k]
         if repeats[i] >= 0:
-            out[i, 1] = max(np.float32(0), shortest[k] - log_interval[i])
-            out[i, 2] = repeat_cost[k, np.uint64(repeats[i])]
+            out[at, 1] = max(np.float32(0), shortest[k] - log_interval[i])
+            out[at, 2] = repeat_cost[k, np.uint64(repeats[i])]
             flipped, total = flips[i], unflipped[k]
             if flipped:
                 total = np.float32(0)
                 for byte in range(np.uint64(8)):
                     total += flip_cost[k, byte, flipped & np.uint64(255)]
                     flipped >>= np.uint64(8)
-            out[i, 3] = total
-    return out
+            out[at, 3] = total
 
 
 @njit(cache=True, nogil=True)
-def _node_statistics(channels, slot, first_frame, last_frame, node_start, node_frames, rows, log_share):
+def _node_statistics(slot, first_frame, last_frame, node_start, node_frames, rows, log_share, of_capture, of_profile):
+    """(nodes, S). Frames' channels are computed for a few windows at a time, and used while they are in the cache."""
     windows = len(first_frame)
     logarithms = np.log(np.arange(256))  # of every count that a node has
-    nodes = node_start[windows]
-    out = np.zeros((nodes, 14), np.float32)
-    intervals = np.zeros(nodes, np.int64)
-    at = np.uint64(0)
-    for w in range(windows):
-        first_node = np.uint64(node_start[w])
-        for i in range(np.uint64(first_frame[w]), np.uint64(last_frame[w]) + np.uint64(1)):
-            node = first_node + np.uint64(slot[at])
-            at += np.uint64(1)
-            r = channels[i, 0]
-            if not np.isnan(r):
-                first = intervals[node] == 0
-                out[node, 2] = r if first else min(out[node, 2], r)
-                out[node, 3] = r if first else max(out[node, 3], r)
-                out[node, 1] += r
-                intervals[node] += 1
-            if channels[i, 1] > 0:
-                out[node, 4] = max(out[node, 4], channels[i, 1])
-                out[node, 5] += 1
-            for c in range(np.uint64(4)):
-                value, mean = channels[i, np.uint64(2) + c], np.uint64(6) + np.uint64(2) * c
-                out[node, mean] += value
-                out[node, mean + np.uint64(1)] = max(out[node, mean + np.uint64(1)], value)
-    for w in range(windows):
-        log_frames = np.log(last_frame[w] - first_frame[w] + 1)
-        for node in range(np.uint64(node_start[w]), np.uint64(node_start[w + 1])):
-            if rows[node] == len(log_share):
-                out[node] = 0
-                continue
-            out[node, 0] = logarithms[node_frames[node]] - log_frames - log_share[rows[node]]
-            if intervals[node] > 0:
-                out[node, 1] /= intervals[node]
-            share = np.float32(1) / np.float32(node_frames[node])
-            for s in (5, 6, 8, 10, 12):
-                out[node, s] *= share
+    out = np.empty((node_start[windows], 14), np.float32)
+    of_last = np.full(len(log_share), np.float32(np.nan))
+    sums, largest = np.empty((256, 4), np.float32), np.empty((256, 4), np.float32)  # of a window's nodes
+    timing, intervals = np.empty((256, 5), np.float32), np.empty(256, np.int64)
+    channels = np.empty((0, 6), np.float32)
+    at, done = np.uint64(0), -1
+    for first in range(0, windows, TOGETHER):
+        last = min(first + TOGETHER, windows)
+        begin, end = first_frame[first], last_frame[last - 1] + 1
+        if begin != done:
+            of_last[:] = np.nan  # frames between were not read, or are read again
+        done = end
+        if len(channels) < end - begin:
+            channels = np.empty((2 * (end - begin), 6), np.float32)
+        _frame_channels(channels[: end - begin], begin, of_last, *of_capture, *of_profile)
+        for w in range(first, last):
+            first_node, nodes = np.uint64(node_start[w]), np.uint64(node_start[w + 1] - node_start[w])
+            sums[:nodes], largest[:nodes], timing[:nodes], intervals[:nodes] = 0, 0, 0, 0
+            timing[:nodes, 1], timing[:nodes, 2] = np.inf, -np.inf
+            for i in range(np.uint64(first_frame[w] - begin), np.uint64(last_frame[w] + 1 - begin)):
+                node = np.uint64(slot[at])
+                at += np.uint64(1)
+                r, fast = channels[i, 0], channels[i, 1]
+                if not np.isnan(r):
+                    timing[node, 0] += r
+                    timing[node, 1] = min(timing[node, 1], r)
+                    timing[node, 2] = max(timing[node, 2], r)
+                    intervals[node] += 1
+                if fast > 0:
+                    timing[node, 3] = max(timing[node, 3], fast)
+                    timing[node, 4] += 1
+                for c in range(np.uint64(4)):
+                    value = channels[i, np.uint64(2) + c]
+                    sums[node, c] += value
+                    largest[node, c] = max(largest[node, c], value)
+            log_frames = np.log(last_frame[w] - first_frame[w] + 1)
+            for n in range(nodes):
+                node = first_node + n
+                if rows[node] == len(log_share):
+                    out[node] = 0
+                    continue
+                out[node, 0] = logarithms[node_frames[node]] - log_frames - log_share[rows[node]]
+                heard = intervals[n] > 0
+                out[node, 1] = timing[n, 0] / intervals[n] if heard else 0
+                out[node, 2] = timing[n, 1] if heard else 0
+                out[node, 3] = timing[n, 2] if heard else 0
+                share = np.float32(1) / np.float32(node_frames[node])
+                out[node, 4] = timing[n, 3]
+                out[node, 5] = timing[n, 4] * share
+                for c in range(np.uint64(4)):
+                    out[node, np.uint64(6) + np.uint64(2) * c] = sums[n, c] * share
+                    out[node, np.uint64(7) + np.uint64(2) * c] = largest[n, c]
     return out
