@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,6 @@ from canids.graphs.store import (
     GRAPH_COLUMNS,
     NODE_COLUMNS,
     GraphStore,
-    load_store,
     pick,
     save_store,
     store_of_arrays,
@@ -89,8 +87,8 @@ def build_graphs(
     names = tuple(c.key for c in used)
     ids = np.unique(np.concatenate([c.windows.ids for c in used]))
     references = sides.references
-    fitted, joined = _read(references, used, graph, threads)
-    stores = [
+    joined = [JoinedReadings.empty(c.windows) for c in used]
+    stores = [  # they share the arrays that the readings are written to
         store_of_capture(number, capture, role, readings, ids, names, attack_types)
         for number, (capture, role, readings) in enumerate(zip(used, roles, joined, strict=True))
     ]
@@ -108,28 +106,39 @@ def build_graphs(
         parts[scenario] = _chosen(mine, [ROLES.index("test")])
     known_by = {c.vehicle: _references(references, c.vehicle) for c in references if c.scenario not in MADE}
 
-    known = [c.key for c in used if _references(references, c.vehicle, c)]
-    summary = _summary(used, roles, stores, repeats, excluded, pairs, known, graph)
-    summary |= {
-        "training_data": training_data,
-        "profile_captures": {c.key: {"vehicle": c.vehicle, "recording": c.recording} for c in sides.profiling},
-    }
+    def save_summary() -> None:
+        known = [c.key for c in used if _references(references, c.vehicle, c)]
+        summary = _summary(used, roles, stores, repeats, excluded, pairs, known, graph)
+        summary |= {
+            "training_data": training_data,
+            "profile_captures": {c.key: {"vehicle": c.vehicle, "recording": c.recording} for c in sides.profiling},
+        }
+        write_json(out / "graphs.json", summary)
 
-    def save_part(part: str) -> GraphStore:
-        save_store(out / f"{part}.safetensors", pick(parts[part]))
-        return load_store(out / f"{part}.safetensors")
+    # What can be written is written while other captures are read: a writer waits for the disk, and takes no core.
+    with ThreadPoolExecutor(threads) as readers, ThreadPoolExecutor(WRITERS * threads) as writers:
+        fits, readings = _start_reading(references, used, joined, graph, readers)
 
-    def save_known(vehicle: str) -> None:
-        mine = known_by[vehicle]
-        save_profile(profiles / vehicle, fitted[mine], vehicle, [references[i].key for i in mine])
+        def save_known(vehicle: str) -> None:
+            mine = known_by[vehicle]
+            save_profile(profiles / vehicle, fits[mine].result(), vehicle, [references[i].key for i in mine])
 
-    # The largest first, or the other threads would wait for it in the end.
-    largest = sorted(parts, key=lambda part: -sum(len(windows) for _, windows in parts[part]))
-    writes = [partial(save_part, part) for part in largest]
-    writes += [partial(write_json, out / "graphs.json", summary)]
-    writes += [partial(save_known, vehicle) for vehicle, mine in known_by.items() if mine]
-    written = _each(writes, lambda write: write(), WRITERS * threads, "stores")
-    check_splits(written[: len(parts)], out / "graphs.json")
+        def save_part(part: str) -> GraphStore:
+            for number in {number for store, _ in parts[part] for number in store.capture[:1].tolist()}:
+                for each in readings[number]:
+                    each.result()
+            return save_store(out / f"{part}.safetensors", pick(parts[part]))
+
+        saved = [writers.submit(save_summary)]
+        saved += [writers.submit(save_known, vehicle) for vehicle, mine in known_by.items() if mine]
+        # The largest first, or the other threads would wait for it in the end.
+        largest = sorted(parts, key=lambda part: -sum(len(windows) for _, windows in parts[part]))
+        written = [writers.submit(save_part, part) for part in largest]
+        for each in track([*fits.values(), *itertools.chain.from_iterable(readings)], "graphs"):
+            each.result()
+        for each in track([*saved, *written], "stores"):
+            each.result()
+    check_splits([each.result() for each in written], out / "graphs.json")
 
 
 def _check_left(testing: list[LabelledCapture], excluded: dict[str, list[str]]) -> None:
@@ -195,14 +204,17 @@ def _each(items: Sequence[Any], work: Callable[[Any], Any], threads: int, name: 
         return [each.result() for each in track(started, name)]
 
 
-def _read(
-    references: list[LabelledCapture], used: list[LabelledCapture], graph: DictConfig, threads: int
-) -> tuple[dict[tuple[int, ...], VehicleProfile], list[JoinedReadings]]:
-    """The profile of each set of captures that one of those used is read against, or a vehicle known by; and the two
-    readings of each capture that is used."""
+def _start_reading(
+    references: list[LabelledCapture],
+    used: list[LabelledCapture],
+    joined: list[JoinedReadings],
+    graph: DictConfig,
+    pool: ThreadPoolExecutor,
+) -> tuple[dict[tuple[int, ...], Future[VehicleProfile]], list[list[Future[None]]]]:
+    """Begin to fit the profile of each set of captures that one of those used is read against, or a vehicle known by;
+    and to write the two readings of each capture that is used."""
     sets = [_references(references, c.vehicle, c) for c in used]
     wanted = [*sets, *(_references(references, c.vehicle) for c in references if c.scenario not in MADE)]
-    joined = [JoinedReadings.empty(c.windows) for c in used]
     samples: dict[int, Future[Sample]] = {}
     fits: dict[tuple[int, ...], Future[VehicleProfile]] = {}
 
@@ -223,15 +235,15 @@ def _read(
     by_length = sorted(
         dict.fromkeys(filter(None, wanted)), key=lambda mine: -sum(len(references[i].windows) for i in mine)
     )
-    with ThreadPoolExecutor(threads) as pool:
-        for number in {number for mine in by_length for number in mine}:
-            samples[number] = pool.submit(Sample.of, references[number].windows, ~references[number].attacked)
-        for mine in by_length:
-            fits[mine] = pool.submit(fit, mine)
-        readings = [pool.submit(read, number) for read in (read_own, read_known) for number in longest]
-        for each in track([*fits.values(), *readings], "graphs"):
-            each.result()
-    return {mine: fit.result() for mine, fit in fits.items()}, joined
+    for number in {number for mine in by_length for number in mine}:
+        samples[number] = pool.submit(Sample.of, references[number].windows, ~references[number].attacked)
+    for mine in by_length:
+        fits[mine] = pool.submit(fit, mine)
+    readings: list[list[Future[None]]] = [[] for _ in used]
+    for read in (read_own, read_known):
+        for number in longest:
+            readings[number].append(pool.submit(read, number))
+    return fits, readings
 
 
 def _references(

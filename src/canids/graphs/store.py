@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from canids.artifacts import read_names, write_tensors
+from canids.artifacts import read_names, unchecked_names, write_tensors
 from canids.errors import ArtifactError
 from canids.graphs.readings import EDGE_FEATURES, GRAPH_FEATURES, NODE_FEATURES
 
@@ -161,10 +161,12 @@ def _runs(windows: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(first.tolist(), last.tolist(), strict=True))
 
 
-def save_store(path: Path, store: GraphStore) -> None:
-    """Write a store as one safetensors file, atomically."""
+def save_store(path: Path, store: GraphStore) -> GraphStore:
+    """Write a store as one safetensors file, atomically; what lies there then, memory-mapped (its checksum was computed
+    of the bytes read back, and is not computed once more)."""
     tensors = {name: getattr(store, name).contiguous() for name in _TENSORS}
     write_tensors(path, save_file, tensors, captures=store.captures, attack_types=store.attack_types)
+    return _mapped(path, unchecked_names(path))
 
 
 def load_store(path: Path) -> GraphStore:
@@ -175,17 +177,20 @@ def load_store(path: Path) -> GraphStore:
             version computes.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in _TENSORS}
-        names = {name: tuple(each) for name, each in read_names(path).items()}
+        store = _mapped(path, read_names(path))
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not a graph store ({error}); run the graphs stage again") from None
-    store = GraphStore(**tensors, **names)
     for name, columns in (("nodes", NODE_COLUMNS), ("edge_features", EDGE_COLUMNS), ("graph_features", GRAPH_COLUMNS)):
         if getattr(store, name).shape[1] != len(columns):
             raise ArtifactError(f"{path}: {name} has {getattr(store, name).shape[1]} columns, this version computes "
                                 f"{len(columns)}; run the graphs stage again")  # fmt: skip
     return store
+
+
+def _mapped(path: Path, names: dict[str, list[str]]) -> GraphStore:
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in _TENSORS}
+    return GraphStore(**tensors, **{name: tuple(each) for name, each in names.items()})
 
 
 def store_of_arrays(**arrays: np.ndarray | tuple[str, ...]) -> GraphStore:
