@@ -46,6 +46,7 @@ SEARCH = "{results}/{dataset}/experiments/{experiment}"
 SEARCH_ROUND = f"{SEARCH}/rounds/{{round}}"
 EXPERIMENT_SUMMARY = "{results}/{dataset}/experiments/{experiment}/summary.csv"
 NAMES = "names"  # the one entry of a safetensors file's metadata, JSON: several would be written in no fixed order
+NO_CHECKSUM = "0" * 64  # what counts in the checksum's own place
 _READING_UMASK = threading.Lock()
 _CHECKSUM = re.compile(rb"sha256\W{1,9}([0-9a-f]{64})")
 
@@ -134,7 +135,7 @@ def write_tensors(path: Path, save_file: Callable, tensors: dict[str, Any], **na
         save_file: safetensors' function for the kind of tensors that is given.
         names: JSON values that are kept with the tensors.
     """
-    entry = {NAMES: json.dumps({**names, "sha256": "0" * 64})}  # the checksum's place; it counts as zeros
+    entry = {NAMES: json.dumps({**names, "sha256": NO_CHECKSUM})}
     with atomic_path(path) as beside:
         save_file(tensors, beside, metadata=entry)
         with beside.open("rb+") as file, ThreadPoolExecutor(1) as pool:
@@ -190,7 +191,7 @@ def _checksum(path: Path) -> tuple[int, str, str]:
         found = _CHECKSUM.search(header)
         if found is None:
             raise KeyError("no checksum")
-        digest = hashlib.sha256(length + header[: found.start(1)] + b"0" * 64 + header[found.end(1) :])
+        digest = hashlib.sha256(length + header[: found.start(1)] + NO_CHECKSUM.encode() + header[found.end(1) :])
         while block := file.read(2**20):
             digest.update(block)
     return 8 + found.start(1), found[1].decode(), digest.hexdigest()

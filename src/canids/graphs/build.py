@@ -33,8 +33,7 @@ from canids.graphs.store import (
     GRAPH_COLUMNS,
     NODE_COLUMNS,
     GraphStore,
-    pick,
-    save_store,
+    save_parts,
     store_of_arrays,
 )
 from canids.progress import track
@@ -127,7 +126,7 @@ def build_graphs(
             for number in {number for store, _ in parts[part] for number in store.capture[:1].tolist()}:
                 for each in readings[number]:
                     each.result()
-            return save_store(out / f"{part}.safetensors", pick(parts[part]))
+            return save_parts(out / f"{part}.safetensors", parts[part])
 
         saved = [writers.submit(save_summary)]
         saved += [writers.submit(save_known, vehicle) for vehicle, mine in known_by.items() if mine]

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from canids.artifacts import read_names, unchecked_names, write_tensors
+from canids.artifacts import read_names, unchecked_names
 from canids.errors import ArtifactError
 from canids.graphs.readings import EDGE_FEATURES, GRAPH_FEATURES, NODE_FEATURES
+from canids.pieces import InPieces, write_pieces
 
 READINGS = ("known", "own")
 NODE_COLUMNS = tuple(f"{reading}_{name}" for reading in READINGS for name in NODE_FEATURES)
@@ -122,29 +122,39 @@ _START_OF = {
 }
 
 
-def pick(parts: Sequence[tuple[GraphStore, torch.Tensor]]) -> GraphStore:
-    """One store of some windows of each of several stores that name the same IDs, captures and attack types.
+Parts = Sequence[tuple[GraphStore, torch.Tensor]]  # windows of stores that name the same IDs, captures, attack types
 
-    Windows ((k,) int64) come in the order wanted; those that follow each other are copied at once, and by numpy: torch
-    would start threads of its own, and they would be in the way of those that call.
-    """
+
+def pick(parts: Parts) -> GraphStore:
+    """One store of some windows ((k,) int64, in the order wanted) of each of several stores."""
+    first = parts[0][0]
+    tensors = {name: torch.from_numpy(each.joined()) for name, each in _pieces(parts).items()}
+    return GraphStore(**tensors, captures=first.captures, attack_types=first.attack_types)
+
+
+def _pieces(parts: Parts) -> dict[str, InPieces]:
+    """The arrays of ``pick``; windows that follow each other are one piece."""
     stores = [{name: getattr(store, name).numpy() for name in _TENSORS} for store, _ in parts]
     chosen = [windows.numpy() for _, windows in parts]
     runs = [(store, *run) for store, windows in zip(stores, chosen, strict=True) for run in _runs(windows)]
-    picked = {"ids": stores[0]["ids"]}
+    picked = {"ids": InPieces(stores[0]["ids"].shape, [stores[0]["ids"]])}
     for name in (*_START_OF, "graph_features", *WINDOW_COLUMNS):
         pieces = [stores[0][name][..., :0] if name == "edges" else stores[0][name][:0]]
         for store, first, last in runs:
             if name in _START_OF:
-                first, last = store[_START_OF[name]][[first, last]]
+                first, last = store[_START_OF[name]][[first, last]].tolist()
             pieces.append(store[name][..., first:last] if name == "edges" else store[name][first:last])
-        picked[name] = np.concatenate(pieces, axis=-1 if name == "edges" else 0)
+        if name == "edges":  # all sources come first
+            length = sum(piece.shape[1] for piece in pieces)
+            picked[name] = InPieces((2, length), [piece[end] for end in (0, 1) for piece in pieces])
+        else:
+            length = sum(len(piece) for piece in pieces)
+            picked[name] = InPieces((length, *pieces[0].shape[1:]), pieces)
     for name in ("node_start", "edge_start"):
         counts = [np.diff(store[name])[windows] for store, windows in zip(stores, chosen, strict=True)]
-        picked[name] = np.cumsum(np.concatenate([[0], *counts]))
-    first = parts[0][0]
-    tensors = {name: torch.from_numpy(each) for name, each in picked.items()}
-    return GraphStore(**tensors, captures=first.captures, attack_types=first.attack_types)
+        start = np.cumsum(np.concatenate([[0], *counts]))
+        picked[name] = InPieces(start.shape, [start])
+    return picked
 
 
 def concatenate(stores: Sequence[GraphStore]) -> GraphStore:
@@ -161,11 +171,15 @@ def _runs(windows: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(first.tolist(), last.tolist(), strict=True))
 
 
-def save_store(path: Path, store: GraphStore) -> GraphStore:
-    """Write a store as one safetensors file, atomically; what lies there then, memory-mapped (its checksum was computed
-    of the bytes read back, and is not computed once more)."""
-    tensors = {name: getattr(store, name).contiguous() for name in _TENSORS}
-    write_tensors(path, save_file, tensors, captures=store.captures, attack_types=store.attack_types)
+def save_store(path: Path, store: GraphStore) -> None:
+    """Write a store as one safetensors file, atomically."""
+    save_parts(path, [(store, torch.arange(len(store)))])
+
+
+def save_parts(path: Path, parts: Parts) -> GraphStore:
+    """Write the store that ``pick`` makes of some parts, atomically; what lies in the file then, memory-mapped."""
+    first = parts[0][0]
+    write_pieces(path, _pieces(parts), captures=first.captures, attack_types=first.attack_types)
     return _mapped(path, unchecked_names(path))
 
 
