@@ -1,5 +1,8 @@
-"""A safetensors file of arrays that are given in pieces. Each goes from where it is to the file, and is hashed on its way:
-large arrays are neither joined in memory nor read back."""
+"""A safetensors file of arrays that are given in pieces.
+
+Each piece goes from where it is to the file, and is hashed on its way: large arrays are neither joined in memory nor
+read back.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ ALIGNMENT = 8  # bytes of which the header's length is a multiple
 
 @dataclass(frozen=True)
 class InPieces:
-    """An array of some shape; its values are those of its pieces, one after another (each contiguous, all of one type)."""
+    """An array of some shape; its values are those of its pieces (contiguous, of one type), one after another."""
 
     shape: tuple[int, ...]
     pieces: Sequence[np.ndarray]

@@ -45,17 +45,19 @@ def column_quantile(values: np.ndarray, q: float) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _group(rows, values, count):
-    n, series = values.shape
+    # Unsigned indices need no look for negative ones.
+    n, series = np.uint64(values.shape[0]), np.uint64(values.shape[1])
     start = np.zeros(count + 2, np.int64)
     for i in range(n):
-        start[rows[i] + 1] += 1
+        start[np.uint64(rows[i]) + np.uint64(1)] += 1
     for k in range(count + 1):
         start[k + 1] += start[k]
     at = start[:-1].copy()
     grouped = np.empty((series, n), np.float32)
     for i in range(n):
-        place = at[rows[i]]
-        at[rows[i]] += 1
+        k = np.uint64(rows[i])
+        place = np.uint64(at[k])
+        at[k] += 1
         for s in range(series):
             grouped[s, place] = values[i, s]
     return grouped, start[:-1].copy()
@@ -79,25 +81,34 @@ def _quantile(values, start, q):
 
 @njit(cache=True, nogil=True)
 def _deviation(values, start, centre):
-    """Deviations grow from the centre outwards on both sides: they are merged up to their median, never sorted."""
     series, count = len(values), len(start) - 1
     out = np.full((count, series), np.nan, np.float32)
     for k in range(count):
-        n = start[k + 1] - start[k]
-        if n == 0:
-            continue
-        for s in range(series):
-            group = values[s, start[k] : start[k + 1]]
-            right = np.searchsorted(group, centre[k, s])
-            left = right - 1
-            before, now = np.float32(0), np.float32(0)
-            for _ in range(n // 2 + 1):
-                before = now
-                if left < 0 or (right < n and group[right] - centre[k, s] < centre[k, s] - group[left]):
-                    now = group[right] - centre[k, s]
-                    right += 1
-                else:
-                    now = centre[k, s] - group[left]
-                    left -= 1
-            out[k, s] = now if n % 2 else (before + now) / 2
+        for s in range(series if start[k + 1] > start[k] else 0):
+            out[k, s] = _median_deviation(values[s, start[k] : start[k + 1]], centre[k, s])
     return out
+
+
+@njit(cache=True, nogil=True)
+def _median_deviation(values, centre):
+    """Deviations of sorted values grow from the centre outwards on both sides: how many of the smaller half lie on
+    which side is found by bisection, and nothing is sorted."""
+    n, right = len(values), np.searchsorted(values, centre)
+    least = n // 2 + 1  # so many smallest deviations end with the median
+    low, high = max(0, least - right), min(least, n - right)
+    while low < high:
+        above = (low + high) // 2
+        if values[right + above] - centre < centre - values[right - (least - above)]:
+            low = above + 1
+        else:
+            high = above
+    above, below = low, least - low
+    last_above = values[right + above - 1] - centre if above else np.float32(-1)
+    last_below = centre - values[right - below] if below else np.float32(-1)
+    if n % 2:
+        return max(last_above, last_below)
+    if last_above > last_below:
+        now, before = last_above, max(last_below, values[right + above - 2] - centre if above > 1 else np.float32(-1))
+    else:
+        now, before = last_below, max(last_above, centre - values[right - below + 1] if below > 1 else np.float32(-1))
+    return np.float32((before + now) / 2)

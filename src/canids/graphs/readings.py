@@ -208,8 +208,10 @@ def _holds(z, rows, unseen, node_start):
 @njit(cache=True, nogil=True)
 def _edge_costs(out, transition_cost, rows, edges, node_start, edge_start):
     for w in range(len(node_start) - 1):
-        for e in range(edge_start[w], edge_start[w + 1]):
-            out[e] = transition_cost[rows[node_start[w] + edges[0, e]], rows[node_start[w] + edges[1, e]]]
+        first = np.uint64(node_start[w])
+        for e in range(np.uint64(edge_start[w]), np.uint64(edge_start[w + 1])):
+            source, target = rows[first + np.uint64(edges[0, e])], rows[first + np.uint64(edges[1, e])]
+            out[e] = transition_cost[np.uint64(source), np.uint64(target)]
 
 
 @njit(cache=True, nogil=True)
@@ -222,16 +224,18 @@ def _silence(rows, code, timestamp, longest, last_frame):
     out = np.zeros((len(last_frame), 2), np.float32)
     heard = np.full(len(longest), np.nan)
     limit = np.exp(longest.astype(np.float64))
-    i = 0
+    i = np.uint64(0)
     for w in range(len(last_frame)):
-        while i <= last_frame[w]:
-            heard[rows[code[i]]] = timestamp[i]
-            i += 1
-        now = timestamp[last_frame[w]]
+        last = np.uint64(last_frame[w])
+        while i <= last:
+            heard[np.uint64(rows[np.uint64(code[i])])] = timestamp[i]
+            i += np.uint64(1)
+        now = timestamp[last]
         overdue, ids = 1.0, 0
-        for k in range(len(limit)):
-            if now - heard[k] > overdue * limit[k]:
-                overdue = (now - heard[k]) / limit[k]
-            ids += now - heard[k] > np.e * limit[k]
+        for k in range(np.uint64(len(limit))):
+            silent = now - heard[k]
+            if silent > overdue * limit[k]:
+                overdue = silent / limit[k]
+            ids += silent > np.e * limit[k]
         out[w, 0], out[w, 1] = min(np.log(overdue), SILENT), np.log(1 + ids)
     return out

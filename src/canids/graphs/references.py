@@ -70,7 +70,16 @@ class Sample:
 
     @classmethod
     def _of_frames(cls, capture: WindowedCapture, windows: np.ndarray, inside: np.ndarray) -> Sample:
-        counted = _count(capture.code, capture.repeats, capture.bits, capture.flips, inside, len(capture.ids), LANES)
+        counted = _count(
+            capture.code,
+            capture.repeats,
+            capture.bits,
+            capture.flips,
+            inside,
+            *capture.span(windows),
+            len(capture.ids),
+            LANES,
+        )
         return cls(capture, windows, inside, Counts(*counted))
 
 
@@ -101,7 +110,8 @@ def fit_references(samples: Sequence[Sample]) -> VehicleProfile:
     intervals = []
     for sample, place in zip(samples, places, strict=True):
         capture = sample.capture
-        intervals.append(_scan(capture.code, capture.log_interval, sample.inside, row_of[place], successions))
+        span = capture.span(sample.windows)
+        intervals.append(_scan(capture.code, capture.log_interval, sample.inside, *span, row_of[place], successions))
     limits = _interval_limits(*(np.concatenate(each) for each in zip(*intervals, strict=True)), len(key))
     repeats = counts.repeats[known]
     follows = repeats.sum(axis=1)
@@ -141,27 +151,30 @@ def _joined(samples: Sequence[Sample]) -> tuple[np.ndarray, list[np.ndarray], Co
 
 
 @njit(cache=True, nogil=True)
-def _count(code, repeats, bits, flips, inside, ids, lanes):
-    """The fields of ``Counts``. Bits add up in byte-wide lanes, eight at a time, taken out before they spill."""
+def _count(code, repeats, bits, flips, inside, first, stop, ids, lanes):
+    """The fields of ``Counts`` of the frames inside, which lie from ``first`` to ``stop``.
+
+    Bits add up in byte-wide lanes, eight at a time, taken out before they spill.
+    """
     frames = np.zeros(ids, np.int64)
     repeated = np.zeros((ids, 2), np.int64)
     totals = np.zeros((2, ids, 64), np.int64)
     running = np.zeros((ids, 16), np.uint64)
-    for i in range(len(code)):
+    for i in range(np.uint64(first), np.uint64(stop)):  # unsigned indices need no look for negative ones
         if not inside[i]:
             continue
-        k = code[i]
+        k = np.uint64(code[i])
         frames[k] += 1
         if repeats[i] >= 0:
-            repeated[k, repeats[i]] += 1
+            repeated[k, np.uint64(repeats[i])] += 1
         f, b = flips[i], bits[i]
         mine = running[k]
         if f:
-            for byte in range(8):
+            for byte in range(np.uint64(8)):
                 mine[byte] += lanes[f & np.uint64(255)]
                 f >>= np.uint64(8)
-        for byte in range(8):
-            mine[8 + byte] += lanes[b & np.uint64(255)]
+        for byte in range(np.uint64(8), np.uint64(16)):
+            mine[byte] += lanes[b & np.uint64(255)]
             b >>= np.uint64(8)
         if frames[k] % LANE_FULL == 0:
             _take_out(mine, totals[0, k], totals[1, k])
@@ -182,21 +195,23 @@ def _take_out(running, flipped, set_):
 
 
 @njit(cache=True, nogil=True)
-def _scan(code, log_interval, inside, row_of, successions):
-    """Row and ln interval of the frames of known IDs that have one; counts who follows whom into ``successions``."""
-    unseen = len(successions) - 1
-    rows = np.empty(len(code), np.int32)
-    values = np.empty((len(code), 1), np.float32)
-    found = 0
-    for i in range(len(code)):
+def _scan(code, log_interval, inside, first, stop, row_of, successions):
+    """Row and ln interval of the frames inside (from ``first`` to ``stop``) of known IDs that have one; counts who
+    follows whom into ``successions``."""
+    unseen = np.uint64(len(successions) - 1)
+    rows = np.empty(stop - first, np.int32)
+    values = np.empty((stop - first, 1), np.float32)
+    found = np.uint64(0)
+    row = np.uint64(row_of[np.uint64(code[first - 1])]) if first else unseen
+    for i in range(np.uint64(first), np.uint64(stop)):
+        before, row = row, np.uint64(row_of[np.uint64(code[i])])
         if not inside[i]:
             continue
-        row = row_of[code[i]]
-        successions[row_of[code[i - 1]] if i else unseen, row] += 1
+        successions[before, row] += 1
         if row < unseen and not np.isnan(log_interval[i]):
             rows[found] = row
             values[found, 0] = log_interval[i]
-            found += 1
+            found += np.uint64(1)
     return rows[:found].copy(), values[:found].copy()
 
 

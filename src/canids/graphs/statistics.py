@@ -113,7 +113,7 @@ def z_scores(statistics: np.ndarray, profile: VehicleProfile, rows: np.ndarray) 
     return _z_scores(statistics, profile.centre, profile.spread, rows)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")  # a spread is never 0: no look for it
 def _z_scores(statistics, centre, spread, rows):
     out = np.zeros_like(statistics)
     for i in range(np.uint64(len(rows))):

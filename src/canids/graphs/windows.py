@@ -109,6 +109,11 @@ class WindowedCapture:
         """(n,) bool, the frames that lie in one of some windows ((w,) bool)."""
         return _inside(windows, self.first_frame, self.last_frame, len(self.code))
 
+    def span(self, windows: np.ndarray) -> tuple[int, int]:
+        """First frame of the first, and the frame behind the last, of some windows ((w,) bool); 0, 0 of none."""
+        chosen = np.flatnonzero(windows)
+        return (int(self.first_frame[chosen[0]]), int(self.last_frame[chosen[-1]]) + 1) if len(chosen) else (0, 0)
+
     def reach(self) -> int:
         """Most windows that begin within one window, itself among them: 1 where windows do not overlap."""
         behind = np.searchsorted(self.first_frame, self.last_frame, side="right")
@@ -171,14 +176,15 @@ def _since_last(timestamp, code, bits, dlc, codes):
     repeats = np.full(n, -1, np.int8)
     flips = np.zeros(n, np.uint64)
     last = np.full(codes, -1, np.int64)
-    for i in range(n):
-        before = last[code[i]]
-        if before >= 0:
+    for i in range(np.uint64(n)):
+        k = np.uint64(code[i])
+        if last[k] >= 0:
+            before = np.uint64(last[k])
             # Frames of one ID with equal timestamps exist (coarse clocks): a microsecond is the finest that logs tell.
             log_interval[i] = np.log(max(timestamp[i] - timestamp[before], 1e-6))
             flips[i] = bits[i] ^ bits[before]
             repeats[i] = flips[i] == 0 and dlc[i] == dlc[before]
-        last[code[i]] = i
+        last[k] = i
     return log_interval, repeats, flips
 
 
@@ -195,36 +201,35 @@ def _list_graphs(code, codes, first_frame, last_frame, window):
     node_frames = np.empty(frames, np.uint8)
     edges = np.empty((2, frames), np.uint8)
     edge_frames = np.empty(frames, np.uint8)
-    node_of_code = np.full(codes, -1, np.int64)
-    edge_of_pair = np.full((window, window), -1, np.int64)
-    nodes = 0
-    listed = 0
-    at = 0
+    # Numbers of nodes and edges are counted from 1 here: unsigned ones need no look for negative indices.
+    one = np.uint64(1)
+    node_of_code = np.zeros(codes, np.uint64)
+    edge_of_pair = np.zeros((window, window), np.uint64)
+    nodes, listed, at = np.uint64(0), np.uint64(0), np.uint64(0)
     for w in range(windows):
         first_node, first_edge = nodes, listed
-        before = -1
-        for i in range(first_frame[w], last_frame[w] + 1):
-            c = code[i]
-            if node_of_code[c] < first_node:
-                node_of_code[c] = nodes
+        before = np.uint64(0)
+        begin = np.uint64(first_frame[w])
+        for i in range(begin, np.uint64(last_frame[w]) + one):
+            c = np.uint64(code[i])
+            if node_of_code[c] <= first_node:
                 node_frame[nodes] = i
                 node_frames[nodes] = 0
-                nodes += 1
-            node = node_of_code[c]
+                nodes += one
+                node_of_code[c] = nodes
+            node = node_of_code[c] - one
             node_frames[node] += 1
             here = node - first_node
             slot[at] = here
-            at += 1
-            if before >= 0:
-                edge = edge_of_pair[before, here]
-                if edge < first_edge:
-                    edge = listed
-                    edge_of_pair[before, here] = edge
-                    edges[0, edge] = before
-                    edges[1, edge] = here
-                    edge_frames[edge] = 0
-                    listed += 1
-                edge_frames[edge] += 1
+            at += one
+            if i > begin:
+                if edge_of_pair[before, here] <= first_edge:
+                    edges[0, listed] = before
+                    edges[1, listed] = here
+                    edge_frames[listed] = 0
+                    listed += one
+                    edge_of_pair[before, here] = listed
+                edge_frames[edge_of_pair[before, here] - one] += 1
             before = here
         node_start[w + 1] = nodes
         edge_start[w + 1] = listed
