@@ -32,7 +32,7 @@ ALIGNMENT = 8  # bytes of which the header's length is a multiple
 
 @dataclass(frozen=True)
 class InPieces:
-    """An array of some shape; its values are those of its pieces (contiguous, of one type), one after another."""
+    """An array of some shape; its values are those of its pieces (all of one type), one after another."""
 
     shape: tuple[int, ...]
     pieces: Sequence[np.ndarray]
@@ -55,7 +55,7 @@ def write_pieces(path: Path, arrays: Mapping[str, InPieces], **names: Any) -> No
         file.write(head)
         for name in order:
             for piece in arrays[name].pieces:
-                content = piece.reshape(-1).view(np.uint8)
+                content = np.ascontiguousarray(piece).reshape(-1).view(np.uint8)
                 digest.update(content)
                 file.write(content)
         file.seek(head.rindex(NO_CHECKSUM.encode()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -180,7 +180,7 @@ def save_parts(path: Path, parts: Parts) -> GraphStore:
     """Write the store that ``pick`` makes of some parts, atomically; what lies in the file then, memory-mapped."""
     first = parts[0][0]
     write_pieces(path, _pieces(parts), captures=first.captures, attack_types=first.attack_types)
-    return _mapped(path, unchecked_names(path))
+    return _mapped(path, unchecked_names)
 
 
 def load_store(path: Path) -> GraphStore:
@@ -191,7 +191,7 @@ def load_store(path: Path) -> GraphStore:
             version computes.
     """
     try:
-        store = _mapped(path, read_names(path))
+        store = _mapped(path, read_names)
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not a graph store ({error}); run the graphs stage again") from None
     for name, columns in (("nodes", NODE_COLUMNS), ("edge_features", EDGE_COLUMNS), ("graph_features", GRAPH_COLUMNS)):
@@ -201,10 +201,10 @@ def load_store(path: Path) -> GraphStore:
     return store
 
 
-def _mapped(path: Path, names: dict[str, list[str]]) -> GraphStore:
+def _mapped(path: Path, names: Callable[[Path], dict[str, list[str]]]) -> GraphStore:
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in _TENSORS}
-    return GraphStore(**tensors, **{name: tuple(each) for name, each in names.items()})
+    return GraphStore(**tensors, **{name: tuple(each) for name, each in names(path).items()})
 
 
 def store_of_arrays(**arrays: np.ndarray | tuple[str, ...]) -> GraphStore:
