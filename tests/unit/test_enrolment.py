@@ -15,13 +15,18 @@ from canids.evaluation.enrolment import ENROLMENT_FILE, load_enrolment
 from canids.frames.reading import ReadOptions
 from canids.fusion.calibration import FEWEST, READ_BY, Calibration
 from canids.fusion.states import fusion_states
-from canids.graphs.one_vehicle import known_store, read_log
+from canids.graphs.captures import labelled_capture
+from canids.graphs.one_vehicle import known_store, profile_of, read_log
+from canids.schema import Graph
 from canids.shipped import SCALE, SHIPPED
 from canids.simulate.demo import simulate_demo
+from canids.simulate.fleet import simulate_drive
+from canids.simulate.fleet_vehicle import make_fleet_vehicle
 
 BOTH = 3
 CONFIG = Path(__file__).parents[2] / "config"
 REPLAY = "test_03_known_vehicle_unknown_attack/replay-alpha.csv"
+GRAPH = OmegaConf.structured(Graph)
 ALPHA = "train_01_attack_free/attack-free-alpha.csv"
 
 
@@ -180,3 +185,12 @@ class TestVehicle:
         assert run(folder, "enroll", other, "--out", str(tmp_path), "--vehicle", "alpha").exit_code == 0
         done = evaluated(folder, tmp_path)
         assert (done.exit_code, "capture of another vehicle" in done.output) == (2, True)
+
+    def test_a_capture_in_which_most_of_the_vehicle_is_silent_is_one_of_it(self):
+        drive = simulate_drive(make_fleet_vehicle("quiet", np.random.default_rng(0)), 20.0, 0, np.random.default_rng(1))
+        ids, count = np.unique(drive[0].arbitration_id, return_counts=True)
+        rare = ids[np.argsort(count)][: len(ids) // 2]  # which send less than half of the frames
+        awake = drive[0].take(np.isin(drive[0].arbitration_id, rare)), {**drive[1], "capture": "ignition"}
+        whole, ignition = (labelled_capture(*each, GRAPH, Path("quiet")) for each in (drive, awake))
+        assert len(ignition.windows.timestamp) < 0.5 * len(whole.windows.timestamp)
+        assert len(known_store([ignition], profile_of([whole]), GRAPH)) == len(ignition.windows)

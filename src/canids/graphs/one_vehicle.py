@@ -27,7 +27,9 @@ from canids.graphs.splits import ROLES
 from canids.graphs.store import GraphStore, pick
 
 ENROLMENT = "enrolment"  # scenario of captures that enrol a vehicle
-SAME_VEHICLE = 0.5  # least share of a vehicle's traffic whose IDs a capture of it holds; an attack takes no ID away
+# Least share of a vehicle's traffic whose IDs a capture of it holds (an attack takes no ID away), or of the capture's
+# frames that have the vehicle's IDs (in another state, as ignition alone, it may be silent for the most part).
+SAME_VEHICLE = 0.5
 
 
 def read_log(
@@ -89,11 +91,13 @@ def known_store(captures: Sequence[LabelledCapture], profile: VehicleProfile, gr
         DatasetError: a capture is of another vehicle.
     """
     for capture in captures:
-        heard = float(profile.share[np.isin(profile.key, capture.windows.ids)].sum())
-        if heard < SAME_VEHICLE:
+        windows = capture.windows
+        heard = float(profile.share[np.isin(profile.key, windows.ids)].sum())
+        known = float(np.isin(windows.ids, profile.key)[windows.code].mean())
+        if max(heard, known) < SAME_VEHICLE:
             raise DatasetError(
-                f"{capture.key}: its IDs are {heard:.0%} of the enrolled vehicle's traffic, at least "
-                f"{SAME_VEHICLE:.0%} are needed; it is a capture of another vehicle"
+                f"{capture.key}: its IDs are {heard:.0%} of the enrolled vehicle's traffic, and the vehicle's are "
+                f"{known:.0%} of its own; one has to be {SAME_VEHICLE:.0%}: it is a capture of another vehicle"
             )
     stores = [_read(captures, number, profile, graph) for number in range(len(captures))]
     return pick([(store, torch.arange(len(store))) for store in stores])
