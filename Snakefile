@@ -10,6 +10,12 @@
 # Targets: all (default), train, evaluate, report, sweep, ablation, search, pretrained.
 
 
+import gc
+
+# A plan of thousands of jobs is millions of objects that all stay: to look after each 700 whether some can go takes long.
+gc.set_threshold(100_000, 50, 1000)
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/captures_common.smk"
 include: "workflow/rules/fleet_common.smk"
@@ -69,7 +75,7 @@ localrules:
 rule all:
     default_target: True
     input:
-        frames_of_all_captures(),
+        missing_tables,
         trained_models(),
         evaluations(),
         evaluations_on_others(),
@@ -82,7 +88,7 @@ rule all:
 
 rule train:
     input:
-        frames_of_all_captures(),
+        missing_tables,
         trained_models(),
     message:
         "every model is trained"
@@ -90,7 +96,7 @@ rule train:
 
 rule evaluate:
     input:
-        frames_of_all_captures(),
+        missing_tables,
         evaluations(),
         evaluations_on_others(),
         baselines(),

@@ -117,6 +117,12 @@ def test_a_deleted_frame_table_is_ingested_again_and_nothing_else(demo_copy):
     assert demo_copy.needed() == {}
 
 
+def test_a_deleted_fingerprint_is_made_again_and_nothing_else(demo_copy):
+    frames = demo_copy.results("demo", "frames", "test_03_known_vehicle_unknown_attack")
+    (frames / "replay-alpha.fingerprint.safetensors").unlink()
+    assert demo_copy.needed() == {"ingest": 1}
+
+
 def test_a_changed_log_file_is_ingested_and_everything_behind_it_runs_again(demo_copy):
     log = demo_copy.folder / "data" / "demo" / "test_06_masquerade" / "masquerade-alpha.csv"
     log.write_text(log.read_text() + "99.0,123,00,0\n")

@@ -1,5 +1,6 @@
 # What the rules ask of captures: which there are, what labels them, and what was read from and synthesised on each.
 import inspect
+import os
 from itertools import pairwise
 
 from snakemake.exceptions import WorkflowError
@@ -51,24 +52,40 @@ def log_files(wildcards):
     }
 
 
+def file_of_ingest(pattern, variant, capture):
+    """The path of something that is made with a capture's frame table."""
+    where = {"scenario": capture.scenario, "capture": capture.name}
+    return artifact(placed(variant, "frames", pattern), **where)
+
+
+@cache
+def missing_of(variant, capture):
+    """What is missing of what a capture's ingest makes beside its record."""
+    made = [file_of_ingest(each, variant, capture) for each in (FRAMES, FINGERPRINT)]
+    return [path for path in made if not os.path.exists(path)]
+
+
+def missing_tables(wildcards):
+    """Input of targets: of each capture one file that its ingest is still to make, which then makes the others too.
+
+    To ask for all files of all captures, those that are there as well, takes snakemake long.
+    """
+    captures = VARIANTS[DATASET].captures.values()
+    return [path for c in captures for path in missing_of(DATASET, c)[:1]]
+
+
+@cache
 def ingest_record(variant, capture):
     """A capture's ingest record: what the stages that read its frame table depend on.
 
     A frame table that was deleted is made again (`all` asks for it), and the same log file always gives the same one:
     then the record counts as ancient, and nothing is trained again.
     """
-    where = {"scenario": capture.scenario, "capture": capture.name}
-    record = Path(artifact(placed(variant, "frames", INGEST_RECORD), **where))
-    if not record.exists():
-        return str(record)
-    tables = [
-        Path(artifact(placed(variant, "frames", pattern), **where))
-        for pattern in (FRAMES, FINGERPRINT)
-    ]
-    deleted = not all(table.exists() for table in tables)
+    path = file_of_ingest(INGEST_RECORD, variant, capture)
+    deleted = os.path.exists(path) and bool(missing_of(variant, capture))
     if deleted and capture.source.exists():
-        deleted = capture.source.stat().st_mtime <= record.stat().st_mtime
-    return ancient(str(record)) if deleted else str(record)
+        deleted = capture.source.stat().st_mtime <= os.path.getmtime(path)
+    return ancient(path) if deleted else path
 
 
 @for_each_capture
@@ -77,18 +94,16 @@ def record_of_capture(wildcards):
     return ingest_record(wildcards.dataset, capture_of(wildcards))
 
 
+@cache
 def ingest_records(variant):
     return [ingest_record(variant, c) for c in VARIANTS[variant].captures.values()]
 
 
+@cache
 def per_capture(pattern, variant):
     """The paths of something that is made with the frame tables, for each capture."""
-    return [
-        artifact(
-            placed(variant, "frames", pattern), scenario=c.scenario, capture=c.name
-        )
-        for c in VARIANTS[variant].captures.values()
-    ]
+    captures = VARIANTS[variant].captures.values()
+    return [file_of_ingest(pattern, variant, c) for c in captures]
 
 
 def fingerprints_of(variant):
@@ -96,10 +111,6 @@ def fingerprints_of(variant):
     return dict(
         zip(VARIANTS[variant].captures, per_capture(FINGERPRINT, variant), strict=True)
     )
-
-
-def frames_of_all_captures():
-    return per_capture(FRAMES, DATASET) + per_capture(FINGERPRINT, DATASET)
 
 
 @cache

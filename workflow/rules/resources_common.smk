@@ -37,8 +37,10 @@ def graphs_memory(wildcards, attempt):
     """MB that the graphs stage takes: all windows are held at once, those of a simulated vehicle in some 25."""
     config = VARIANTS[wildcards.dataset].config
     fleet = 30 * config.fleet.vehicles if trains_on_fleet(config) else 0
-    tables = per_capture(FRAMES, wildcards.dataset)
-    tables += synthesised_captures(wildcards.dataset)
+    tables = [
+        *per_capture(FRAMES, wildcards.dataset),
+        *synthesised_captures(wildcards.dataset),
+    ]
     return attempt * round(4000 + fleet + 30 * megabytes(tables))
 
 
