@@ -47,11 +47,11 @@ def test_the_other_dataset_is_tested_on_and_nothing_else_is_made_of_it(second):
 
 def test_afterwards_there_is_nothing_to_do_for_it_or_for_the_dataset(second):
     assert second.planned(TARGET.format("second")) == {}
-    assert second.planned() == {}
+    assert second.needed() == {}
 
 
 def test_as_a_setting_the_other_dataset_is_evaluated_on_by_both_scales(second):
-    assert second.planned(settings="evaluate_on=[second]") == {"evaluate_on": 1}  # the student's is there
+    assert second.needed(settings="evaluate_on=[second]") == {"evaluate_on": 1}  # the student's is there
 
 
 def test_by_hand_it_is_the_same(second):

@@ -64,7 +64,7 @@ def test_by_hand_it_scores_the_test_captures_of_any_dataset(shipping):
 
 
 def test_nothing_of_the_datasets_own_becomes_stale(shipping):
-    assert shipping.planned() == {}
+    assert shipping.needed() == {}
 
 
 def canids(folder, *words):
