@@ -3,7 +3,7 @@
     python benchmarks/false_alarms.py OUT pretrained [results/hcrl_sa/seed-1 ...] [--hours 100] [--drive 900]
 
 Each vehicle drives for an hour, in drives of ``--drive`` seconds. Its windows are scored as those of a vehicle that no
-one enrolled, and against a profile that rests on three other drives of 100 s, by the limits that were trained.
+one enrolled, and against a profile that rests on three other drives of ``--enrolling`` seconds, by trained limits.
 OUT gets a table for each vehicle; a run that was stopped goes on with those that are missing. Prints, of each cascade
 and reading, alarms per hour at the shipped operating point with a 95 % interval (a bootstrap over vehicles: the alarms
 of one are not independent), and how far above it 0.1, 1 and 10 alarms an hour are left. With ``--scores`` also how many
@@ -44,17 +44,19 @@ from canids.simulate.fleet import simulate_drive
 from canids.simulate.fleet_vehicle import make_fleet_vehicle
 
 FIRST = 10_000  # number of the first vehicle: no fleet has so many (``fleet.vehicles``)
-ENROLLING, ENROLLING_S = 3, 100.0  # drives that its profile rests on, and how long each is
+ENROLLING = 3  # drives that its profile rests on
 DETECTORS = ("fusion", CUSUM)
 FLOOR = -2.0  # log-odds, and a sum, below which no threshold is looked for
 SIDES = ("unknown", "enrolled")
 SEED = 20
 
 
-def captures_of(number: int, seconds: float, fleet: DictConfig, graph: DictConfig) -> Iterator[LabelledCapture]:
+def captures_of(
+    number: int, enrolling: float, seconds: float, fleet: DictConfig, graph: DictConfig
+) -> Iterator[LabelledCapture]:
     """The drives of a vehicle in windows: first those that enrol it."""
     vehicle = make_fleet_vehicle(f"vehicle-{number}", np.random.default_rng([fleet.seed, number]))
-    lengths = [ENROLLING_S] * ENROLLING + [seconds] * math.ceil(HOUR_S / seconds)
+    lengths = [enrolling] * ENROLLING + [seconds] * math.ceil(HOUR_S / seconds)
     for drive, length in enumerate(lengths):
         rng = np.random.default_rng([fleet.seed, number, 1 + drive])
         yield labelled_capture(*simulate_drive(vehicle, length, drive, rng), graph, Path(vehicle.name))
@@ -79,13 +81,15 @@ def with_margins(scores: pl.DataFrame, points: OperatingPoints) -> pl.DataFrame:
     )
 
 
-def vehicle_table(number: int, seconds: float, cascades: dict[str, Cascade], fleet: DictConfig) -> pl.DataFrame:
+def vehicle_table(
+    number: int, enrolling: float, seconds: float, cascades: dict[str, Cascade], fleet: DictConfig
+) -> pl.DataFrame:
     """Windows of a vehicle that come near an alarm, and a row with the hours of each drive.
 
     Columns: model, side, capture, hours, start, end, detector, margin (over its threshold; null in the rows of hours).
     """
     graph = OmegaConf.create(window_settings(SHIPPED))
-    drives = list(captures_of(number, seconds, fleet, graph))
+    drives = list(captures_of(number, enrolling, seconds, fleet, graph))
     enrolled = known_store(drives[ENROLLING:], profile_of(drives[:ENROLLING]), graph)
     rows = []
     for side, store in zip(SIDES, (enrolled.without("known"), enrolled), strict=True):
@@ -197,6 +201,7 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores.parquet of the first's evaluations")
     parser.add_argument("--hours", type=int, default=100, help="of driving, and vehicles")
     parser.add_argument("--drive", type=float, default=900.0, help="length of a drive (s)")
+    parser.add_argument("--enrolling", type=float, default=100.0, help="length of a drive that enrols a vehicle (s)")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     fleet = load_config(Path("config"), [f"fleet.seed={SEED}"]).fleet
@@ -206,7 +211,7 @@ def main() -> None:
         path = asked.out / f"vehicle-{number}.parquet"
         if not path.exists():
             with atomic_path(path) as beside:
-                vehicle_table(number, asked.drive, cascades, fleet).write_parquet(beside)
+                vehicle_table(number, asked.enrolling, asked.drive, cascades, fleet).write_parquet(beside)
         tables.append(pl.read_parquet(path).with_columns(vehicle=pl.lit(number)))
     rates = alarm_rates(pl.concat(tables, how="diagonal"))
     print(markdown(rates))

@@ -202,7 +202,11 @@ class TestRefusedFiles:
         with pytest.raises(CaptureError, match=re.escape(f"{tmp_path / 'none.csv'}: there is no such file")):
             read_capture(tmp_path / "none.csv")
 
-    @pytest.mark.parametrize("name, content", [("a.csv", b""), ("a.csv.gz", b""), ("a.csv.gz", gzip.compress(b""))])
+    @pytest.mark.parametrize(
+        "name, content",
+        [("a.csv", b""), ("a.csv.gz", b""), ("a.csv.gz", gzip.compress(b"", mtime=0))],
+        ids=["plain", "empty", "packed"],
+    )
     def test_an_empty_file_is_called_empty(self, read, name, content):
         assert self.refusal(read, content, name).endswith(f"{name}: the file is empty")
 
