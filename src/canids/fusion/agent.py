@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import torch
@@ -27,7 +28,6 @@ from canids.fusion.environment import (
     reward,
 )
 from canids.models.q_network import QNetwork
-from canids.schema import Fusion
 
 ONE_SIDED = 1.645  # standard errors: 5 % of a normal distribution lie beyond
 PREFERENCE = 0.1  # by how much an α that is 1 away from the anchor seems worse before anything is learnt
@@ -103,7 +103,7 @@ class DoubleDqn:
 
     def __init__(self, settings: DictConfig, seed: int, anchor: float) -> None:
         torch.manual_seed(seed)
-        self.settings, self.anchor = Fusion(**settings), anchor
+        self.settings, self.anchor = SimpleNamespace(**settings), anchor
         self.generator = torch.Generator().manual_seed(seed)
         self.network = QNetwork(STATE_SIZE, settings.hidden, len(ALPHAS))
         with torch.no_grad():

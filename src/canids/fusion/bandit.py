@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
 from omegaconf import DictConfig
 from torch import nn
 
 from canids.fusion.environment import ALPHAS, STATE_SIZE, FusionEnvironment, Windows
-from canids.schema import Fusion
 
 
 def learn_bandit(windows: Windows, settings: DictConfig, seed: int, anchor: float) -> nn.Linear:
@@ -21,7 +22,7 @@ def learn_bandit(windows: Windows, settings: DictConfig, seed: int, anchor: floa
         observation (b, STATE_SIZE) → expected reward of each α (b, 21).
     """
     generator = torch.Generator().manual_seed(seed)
-    environment = FusionEnvironment(windows, Fusion(**settings), generator, anchor)
+    environment = FusionEnvironment(windows, SimpleNamespace(**settings), generator, anchor)
     size = STATE_SIZE + 1  # and 1, for the bias
     gram = torch.eye(size).repeat(len(ALPHAS), 1, 1)  # A of each arm
     gained = torch.zeros(len(ALPHAS), size)  # b of each arm

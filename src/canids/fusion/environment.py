@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -10,7 +11,6 @@ from omegaconf import DictConfig
 
 from canids.fusion.quantities import STATE_WIDTH
 from canids.fusion.states import FusionStates
-from canids.schema import Fusion
 
 ALPHAS = torch.linspace(0, 1, 21)
 STATE_SIZE = STATE_WIDTH + 2  # and the running evidence, and whether an alarm stands
@@ -112,7 +112,7 @@ class FusionEnvironment:
         anchor: the α that a choice costs least at, see ``fusion.anchor_cost``.
     """
 
-    def __init__(self, windows: Windows, settings: Fusion, generator: torch.Generator, anchor: float) -> None:
+    def __init__(self, windows: Windows, settings: SimpleNamespace, generator: torch.Generator, anchor: float) -> None:
         self.windows, self.settings, self.generator = windows, settings, generator
         self.anchor_cost = settings.anchor_cost * (ALPHAS - anchor).abs()
         self.length = (windows.runs >= 0).sum(dim=1)
