@@ -22,6 +22,7 @@ import polars as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 from scipy.stats import bootstrap
+from tabulate import tabulate
 
 from canids.artifacts import atomic_path, read_json
 from canids.config import load_config
@@ -189,9 +190,8 @@ def attacks_found(path: Path, points: OperatingPoints, rates: pl.DataFrame) -> p
 
 
 def markdown(table: pl.DataFrame) -> str:
-    text = table.with_columns(pl.selectors.float().round(2).cast(pl.String).fill_null("below the floor"))
-    rows = [table.columns, ["---"] * table.width, *text.rows()]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    """A table with margins to two decimals."""
+    return tabulate(table.rows(), table.columns, "pipe", floatfmt=".2f", missingval="below the floor")
 
 
 def main() -> None:

@@ -21,9 +21,10 @@ from canids.graphs.batches import (
     PRESENT,
     GraphBatch,
     budget_batches,
-    drop_readings,
     gather,
     present_inputs,
+    reading_draws,
+    without_readings,
 )
 from canids.graphs.store import (
     EDGE_COLUMNS,
@@ -274,7 +275,8 @@ BATCH = gather(made_up(400, 1), torch.arange(400))
 
 
 def dropped(chance: float, seed: int = 0) -> GraphBatch:
-    return drop_readings(BATCH, chance, torch.Generator().manual_seed(seed))
+    draw = reading_draws(BATCH.num_graphs, torch.Generator().manual_seed(seed), for_gpu=False)
+    return without_readings(BATCH, chance, draw)
 
 
 def lost(batch: GraphBatch) -> dict[str, torch.Tensor]:

@@ -212,22 +212,19 @@ def budget_batches(store: GraphStore, order: torch.Tensor, node_budget: int) -> 
         first = last
 
 
-def drop_readings(batch: GraphBatch, chance: float, generator: torch.Generator) -> GraphBatch:
-    """Take readings from a random share of the graphs: what a vehicle that no one enrolled, or a warm-up, looks like.
-
-    With ``chance`` a graph loses one of its readings, either with equal chance, and with a third of it both.
-    """
-    draw = reading_draws(batch.num_graphs, generator, batch.x.is_cuda)
-    return without_readings(batch, chance, draw.to(batch.x.device, non_blocking=True))
-
-
 def reading_draws(graphs: int, generator: torch.Generator, for_gpu: bool) -> torch.Tensor:
     """(graphs,) what decides, for each graph, whether it loses readings, in memory that a GPU copies from by itself."""
     return torch.rand(graphs, generator=generator, pin_memory=for_gpu)
 
 
 def without_readings(batch: GraphBatch, chance: float, draw: torch.Tensor) -> GraphBatch:
-    """``drop_readings`` as drawn, on the batch's device ((B,) from 0 to 1)."""
+    """Take readings from a random share of the graphs: what a vehicle that no one enrolled, or a warm-up, looks like.
+
+    With ``chance`` a graph loses one of its readings, either with equal chance, and with a third of it both.
+
+    Args:
+        draw: (B,) from 0 to 1, on the batch's device (``reading_draws``).
+    """
     lost = torch.stack([(draw >= r * chance / 2) & (draw < (r + 1) * chance / 2) for r in range(len(READINGS))], dim=1)
     lost |= (draw > 1 - chance / 3)[:, None]
     kept_nodes, kept_edges = (1 - lost.float() @ each for each in _owners(batch.x.device))
