@@ -148,7 +148,7 @@ class ResumeState(Checkpoint):
             raise terminated(f"in epoch {trainer.current_epoch}, after batch {batch_idx}", self.checkpoint.path)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        self.finished = trainer.should_stop or trainer.current_epoch + 1 >= trainer.max_epochs
+        self.finished = is_last_epoch(trainer)
         self._save(trainer, module)
         self.last_good.said = f"{self.checkpoint.path}, epoch {trainer.current_epoch}"
         if self._asked(trainer):
@@ -172,3 +172,8 @@ class ResumeState(Checkpoint):
     def _save(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         ModelManager.verify_finite(module, self.checkpoint.path)
         trainer.save_checkpoint(self.checkpoint.path)
+
+
+def is_last_epoch(trainer: lightning.Trainer) -> bool:
+    """Whether no epoch follows the one that ends."""
+    return trainer.should_stop or trainer.current_epoch + 1 >= trainer.max_epochs

@@ -14,6 +14,7 @@ from canids.graphs.store import GraphStore
 from canids.models.gat import Gat
 from canids.models.scoring import score_gat
 from canids.sampling_strategies import needs_vgae
+from canids.training.callbacks import is_last_epoch
 from canids.training.lightning_modules import GatModule
 from canids.training.modes.normal import NormalTrainer
 from canids.training.modes.trainer import Prepared
@@ -54,7 +55,7 @@ class DifficultyRefresh(Callback):
         self.attack_free = (train.label == 0).nonzero().ravel()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        if (trainer.current_epoch + 1) % self.every == 0:
+        if (trainer.current_epoch + 1) % self.every == 0 and not is_last_epoch(trainer):
             logits = score_gat(module.model, self.train, self.attack_free).logits
             loss = torch.zeros(len(self.train))
             loss[self.attack_free] = cross_entropy(logits, self.train.label[self.attack_free], reduction="none")
