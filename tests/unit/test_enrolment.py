@@ -27,6 +27,7 @@ BOTH = 3
 CONFIG = Path(__file__).parents[2] / "config"
 REPLAY = "test_03_known_vehicle_unknown_attack/replay-alpha.csv"
 GRAPH = OmegaConf.structured(Graph)
+DETECTORS = ("fusion", "cusum")
 ALPHA = "train_01_attack_free/attack-free-alpha.csv"
 
 
@@ -129,6 +130,22 @@ class TestVehicle:
         assert (metrics["enrolled"], {row["scenario"][:7] for row in metrics["table"]}) == (
             "alpha", {"test_01", "test_03", "test_06"},
         )  # fmt: skip
+
+    def test_the_sum_alarms_on_none_of_the_drives_that_enrolled_it(self, folder, tmp_path):
+        attacked = str(folder / "data/demo" / REPLAY)
+        assert run(folder, "enroll", attacked, "--out", str(tmp_path / "alpha")).exit_code == 0
+        content = read_json(tmp_path / "alpha" / ENROLMENT_FILE)
+        assert content["cusum_before"]["drift"] < content["cusum"]["drift"]
+
+    def test_its_captures_are_held_to_its_drift(self, folder, tmp_path):
+        shutil.copytree(folder / "alpha", tmp_path / "alpha")
+        content = read_json(tmp_path / "alpha" / ENROLMENT_FILE)
+        content["cusum"]["drift"] = 1000.0
+        write_json(tmp_path / "alpha" / ENROLMENT_FILE, content)
+        assert evaluated(folder, tmp_path / "alpha").exit_code == 0
+        metrics = read_json(folder / "results/demo/evaluation-pretrained-enrolled-alpha/metrics.json")
+        highest = {name: max(r["recall"] for r in metrics["table"] if r["detector"] == name) for name in DETECTORS}
+        assert (highest["cusum"], highest["fusion"]) == (0.0, 1.0)
 
     def test_an_attack_from_the_first_frame_alarms(self, folder, tmp_path):
         assert alarms_of(folder, flooded(folder / "data/demo" / ALPHA, tmp_path / "flooded.csv"))[:10].all()

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from canids.artifacts import write_json
 from canids.errors import ArtifactError, DatasetError
-from canids.evaluation.evidence import Cusum, validation_delays, with_cusum, with_cusum_point
+from canids.evaluation.evidence import (
+    FINENESS,
+    MOST_RAISED,
+    Cusum,
+    quiet_cusum,
+    validation_delays,
+    with_cusum,
+    with_cusum_point,
+)
 from canids.evaluation.thresholds import OperatingPoints, read_points, write_points
 
 fast = settings(max_examples=100, deadline=None)
@@ -71,6 +79,34 @@ class TestSum:
 
     def test_it_begins_anew_with_each_role(self):
         assert summed(windows([3, 3], role="fuse"), windows([1, 1], first=2)) == [3, 6, 1, 2]
+
+
+class TestQuiet:
+    """The drift of a vehicle that is enrolled by some drives; the sum alarms above 2."""
+
+    CUSUM = Cusum(-1.0, 12.0)
+
+    def drift(self, *drives) -> float:
+        scores = pl.concat([windows(each, f"drive-{number}") for number, each in enumerate(drives)])
+        return quiet_cusum(scores, self.CUSUM, 2.0).drift
+
+    @fast
+    @given(drives=st.lists(log_odds.map(lambda scores: np.minimum(scores, MOST_RAISED - 1)), min_size=1, max_size=3))
+    def test_no_drive_alarms_any_more_and_one_would_with_less(self, drives):
+        drift = self.drift(*drives)
+        assert all(Cusum(drift, 12.0).along(each).max() <= 2 for each in drives)
+        if drift > self.CUSUM.drift:
+            assert any(Cusum(drift - FINENESS, 12.0).along(each).max() > 2 for each in drives)
+
+    def test_drives_without_an_alarm_leave_it_as_it_is(self):
+        assert self.drift([-3, 1, -3, 1]) == self.CUSUM.drift
+
+    def test_an_attack_on_the_drives_still_alarms(self):
+        attack = np.full(100, 16.0)
+        assert Cusum(self.drift(attack), 12.0).along(attack).max() > 2
+
+    def test_drives_do_not_add_up(self):
+        assert self.drift([-5, 1], [1, -5]) == self.CUSUM.drift
 
 
 class TestPoint:

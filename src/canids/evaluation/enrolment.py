@@ -1,10 +1,10 @@
-"""A vehicle that trained models are told of: its profile and its limits, from captures without an attack."""
+"""A vehicle that trained models are told of: its profile, limits and drift, from captures without an attack."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from canids.artifacts import read_json, write_json
 from canids.errors import ArtifactError, DatasetError
-from canids.evaluation.cascade import load_cascade
+from canids.evaluation.cascade import Cascade, load_cascade
+from canids.evaluation.events import HOUR_S
+from canids.evaluation.evidence import CUSUM, Cusum, quiet_cusum
+from canids.evaluation.thresholds import POINTS_FILE
 from canids.evaluation.transfer import check_windows, evaluate_states, repeated
 from canids.frames.fingerprint import SUFFIX, Fingerprint, fingerprint_path, read_fingerprint, write_fingerprint
 from canids.frames.reading import ReadOptions
@@ -37,7 +40,7 @@ class Enrolment:
 
     Attributes:
         graph: settings of the windows. models: digest of the models that ``limits`` are for.
-        limits: ``vgae`` and ``gat`` → (READ_BY,), see ``Calibration``.
+        limits: ``vgae`` and ``gat`` → (READ_BY,), see ``Calibration``. cusum: see ``quiet_cusum``.
         fingerprints: of each capture.
     """
 
@@ -46,6 +49,7 @@ class Enrolment:
     graph: dict[str, Any]
     models: str
     limits: dict[str, np.ndarray]
+    cusum: Cusum
     fingerprints: dict[str, Fingerprint]
 
 
@@ -72,7 +76,7 @@ def enroll(
     out: Path,
     options: ReadOptions | None = None,
 ) -> None:
-    """Write a vehicle's profile and limits.
+    """Write a vehicle's profile and limits, and the drift with which the sum over time alarms on none of its drives.
 
     Args:
         files: log files of its drives, without an attack or nearly so. models: as for ``window_settings``.
@@ -89,6 +93,8 @@ def enroll(
     captures, fingerprints = zip(*{c.facts["content_sha256"]: (c, found) for c, found in read}.values(), strict=True)
     store = _long_enough(captures, graph, files)
     calibration = cascade.calibration.enrolled(cascade.vgae, cascade.gat, [store], false_alarms)
+    scores = cascade.fusion.score(fusion_states(cascade.vgae, cascade.gat, [store], calibration))
+    before = Cusum(**cascade.points.cusum)
     profile = profile_of(captures)
     save_profile(out / PROFILE, profile, vehicle, [capture.key for capture in captures])
     names = [capture.facts["capture"] for capture in captures]
@@ -98,10 +104,13 @@ def enroll(
         "vehicle": vehicle,
         "captures": names,
         "windows": len(store),
+        "hours": sum(float(end[-1] - start[0]) for start, end in map(LabelledCapture.window_times, captures)) / HOUR_S,
         "graph": settings,
         "models": models_digest(models, scale),
         "limits": {name: getattr(calibration, name).limit.tolist() for name in MODELS},
         "limits_before": {name: getattr(cascade.calibration, name).limit.tolist() for name in MODELS},
+        "cusum": asdict(quiet_cusum(scores, before, cascade.points.limits[CUSUM])),
+        "cusum_before": asdict(before),
     }
     write_json(out / ENROLMENT_FILE, content)
 
@@ -129,8 +138,8 @@ def load_enrolment(folder: Path) -> Enrolment:
     try:
         limits = {name: np.array(content["limits"][name], np.float64) for name in MODELS}
         fingerprints = {name: read_fingerprint(folder / f"{name}{SUFFIX}") for name in content["captures"]}
-        profile = load_profile(folder / PROFILE)
-        return Enrolment(content["vehicle"], profile, content["graph"], content["models"], limits, fingerprints)
+        profile, cusum = load_profile(folder / PROFILE), Cusum(**content["cusum"])
+        return Enrolment(content["vehicle"], profile, content["graph"], content["models"], limits, cusum, fingerprints)
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"{folder / ENROLMENT_FILE}: not an enrolment ({error}); run canids enroll again") from None
 
@@ -171,14 +180,20 @@ def evaluate_enrolled(
     graph = OmegaConf.create(enrolment.graph)
     store = known_store([load_capture(tables[key], graph) for key in keys], enrolment.profile, graph)
     repeats = repeated(enrolment.fingerprints, {key: read_fingerprint(fingerprint_path(tables[key])) for key in keys})
-    cascade = load_cascade(models, scale)
-    cascade = replace(cascade, calibration=cascade.calibration.with_limits(enrolment.limits))
+    cascade = enrolled_cascade(load_cascade(models, scale), enrolment)
     states = fusion_states(cascade.vgae, cascade.gat, [store], cascade.calibration)
     return evaluate_states(cascade, {**described, "enrolled": enrolment.vehicle}, states, graphs, out, repeats)
 
 
+def enrolled_cascade(cascade: Cascade, enrolment: Enrolment) -> Cascade:
+    """The cascade with the vehicle's limits and drift."""
+    calibration = cascade.calibration.with_limits(enrolment.limits)
+    points = replace(cascade.points, cusum=asdict(enrolment.cusum))
+    return replace(cascade, calibration=calibration, points=points)
+
+
 def models_digest(models: Path, scale: str) -> str:
-    """Digest of the models whose scores limits are of.
+    """Digest of the models and thresholds that an enrolment is for.
 
     Raises:
         ArtifactError: one is missing.
@@ -188,6 +203,7 @@ def models_digest(models: Path, scale: str) -> str:
         f"vgae-{scale}/model.safetensors",
         f"gat-{scale}/model.safetensors",
         f"fusion-{scale}/{CALIBRATION_FILE}",
+        f"evaluation-{scale}/{POINTS_FILE}",
     ):
         try:
             digest.update((models / place).read_bytes())

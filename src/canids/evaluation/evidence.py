@@ -7,7 +7,7 @@ says in favour of an attack, falls with what it says against it, and an alarm st
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,10 @@ from canids.fusion.environment import find_runs
 CUSUM = "cusum"
 SUMMED = "fusion"  # whose log-odds are summed
 HELD_OUT = ("select", "calibrate")  # roles of windows that neither models nor fusion were fitted on
+# By how much an enrolment may raise the drift (log-odds): a window with odds of 400 to 1 speaks for an attack
+# whatever the enrolment held.
+MOST_RAISED = 6.0
+FINENESS = 0.01  # of the raised drift
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,29 @@ def with_cusum_point(
         points.tolerance,
         {"drift": cusum.drift, "ceiling": cusum.ceiling},
     )
+
+
+def quiet_cusum(scores: pl.DataFrame, cusum: Cusum, limit: float) -> Cusum:
+    """The sum that stays below its threshold all along some attack-free drives: with the least drift that does it.
+
+    The next hour is as likely to exceed the most that h hours reached as any hour among them: drives of h hours leave
+    about 1 / h alarms an hour (the rank argument of conformal prediction). The drift is raised by ``MOST_RAISED`` at
+    most, so that an attack among the drives cannot silence the detector, and is never lowered.
+
+    Args:
+        scores: a row per window of the drives; those of a capture together, in time order. limit: of the sum.
+    """
+
+    def alarms(raised: float) -> bool:
+        return bool((with_cusum(scores, replace(cusum, drift=cusum.drift + raised))[CUSUM] > limit).any())
+
+    low, high = 0.0, MOST_RAISED
+    if not alarms(low):
+        return cusum
+    while high - low > FINENESS:
+        middle = (low + high) / 2
+        low, high = (middle, high) if alarms(middle) else (low, middle)
+    return replace(cusum, drift=cusum.drift + high)
 
 
 @dataclass(frozen=True)
