@@ -22,7 +22,7 @@ def enroll(
     files: Annotated[
         list[Path], typer.Argument(metavar="CAPTURE...", help="log files of one vehicle, free of attacks")
     ],
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="folder that receives its profile and its limits")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="folder that receives its profile, limits and drift")],
     models: Annotated[
         str, typer.Option(metavar="FOLDER|pretrained", help="a seed's folder of trained models")
     ] = PRETRAINED,
@@ -30,7 +30,7 @@ def enroll(
     scale: ScaleOption = Scale.STUDENT,
     config_folder: ConfigFolder = CONFIG_FOLDER,
 ) -> None:
-    """Write a vehicle's profile, and the limits above which its windows alarm."""
+    """Write a vehicle's profile, the limits above which its windows alarm, and a drift that keeps its drives quiet."""
     with clear_errors():
         from canids.evaluation.enrolment import enroll as enroll_vehicle
 

@@ -21,7 +21,7 @@ from canids.evaluation.transfer import check_windows, evaluate_states, repeated
 from canids.frames.fingerprint import SUFFIX, Fingerprint, fingerprint_path, read_fingerprint, write_fingerprint
 from canids.frames.reading import ReadOptions
 from canids.fusion.calibration import FEWEST
-from canids.fusion.cascade_calibration import MODELS
+from canids.fusion.cascade_calibration import MODELS, CascadeCalibration
 from canids.fusion.names import CALIBRATION_FILE
 from canids.fusion.states import fusion_states
 from canids.graphs.captures import LabelledCapture, load_capture
@@ -92,9 +92,7 @@ def enroll(
     # A capture read against itself would look quieter than any drive is.
     captures, fingerprints = zip(*{c.facts["content_sha256"]: (c, found) for c, found in read}.values(), strict=True)
     store = _long_enough(captures, graph, files)
-    calibration = cascade.calibration.enrolled(cascade.vgae, cascade.gat, [store], false_alarms)
-    scores = cascade.fusion.score(fusion_states(cascade.vgae, cascade.gat, [store], calibration))
-    before = Cusum(**cascade.points.cusum)
+    own = enrolled_by(cascade, store, false_alarms)
     profile = profile_of(captures)
     save_profile(out / PROFILE, profile, vehicle, [capture.key for capture in captures])
     names = [capture.facts["capture"] for capture in captures]
@@ -107,12 +105,29 @@ def enroll(
         "hours": sum(float(end[-1] - start[0]) for start, end in map(LabelledCapture.window_times, captures)) / HOUR_S,
         "graph": settings,
         "models": models_digest(models, scale),
-        "limits": {name: getattr(calibration, name).limit.tolist() for name in MODELS},
+        "limits": {name: getattr(own.calibration, name).limit.tolist() for name in MODELS},
         "limits_before": {name: getattr(cascade.calibration, name).limit.tolist() for name in MODELS},
-        "cusum": asdict(quiet_cusum(scores, before, cascade.points.limits[CUSUM])),
-        "cusum_before": asdict(before),
+        "cusum": own.points.cusum,
+        "cusum_before": cascade.points.cusum,
     }
     write_json(out / ENROLMENT_FILE, content)
+
+
+def enrolled_by(cascade: Cascade, store: GraphStore, false_alarms: float) -> Cascade:
+    """The cascade with the limits and the drift of the vehicle that some attack-free windows are of.
+
+    Args:
+        store: each window read against a profile that it had no part in (``crossed_store``).
+        false_alarms: share of them that is to alarm.
+    """
+    calibration = cascade.calibration.enrolled(cascade.vgae, cascade.gat, [store], false_alarms)
+    scores = cascade.fusion.score(fusion_states(cascade.vgae, cascade.gat, [store], calibration))
+    cusum = quiet_cusum(scores, Cusum(**cascade.points.cusum), cascade.points.limits[CUSUM])
+    return _with(cascade, calibration, cusum)
+
+
+def _with(cascade: Cascade, calibration: CascadeCalibration, cusum: Cusum) -> Cascade:
+    return replace(cascade, calibration=calibration, points=replace(cascade.points, cusum=asdict(cusum)))
 
 
 def _long_enough(captures: Sequence[LabelledCapture], graph: DictConfig, files: Sequence[Path]) -> GraphStore:
@@ -180,16 +195,10 @@ def evaluate_enrolled(
     graph = OmegaConf.create(enrolment.graph)
     store = known_store([load_capture(tables[key], graph) for key in keys], enrolment.profile, graph)
     repeats = repeated(enrolment.fingerprints, {key: read_fingerprint(fingerprint_path(tables[key])) for key in keys})
-    cascade = enrolled_cascade(load_cascade(models, scale), enrolment)
+    cascade = load_cascade(models, scale)
+    cascade = _with(cascade, cascade.calibration.with_limits(enrolment.limits), enrolment.cusum)
     states = fusion_states(cascade.vgae, cascade.gat, [store], cascade.calibration)
     return evaluate_states(cascade, {**described, "enrolled": enrolment.vehicle}, states, graphs, out, repeats)
-
-
-def enrolled_cascade(cascade: Cascade, enrolment: Enrolment) -> Cascade:
-    """The cascade with the vehicle's limits and drift."""
-    calibration = cascade.calibration.with_limits(enrolment.limits)
-    points = replace(cascade.points, cusum=asdict(enrolment.cusum))
-    return replace(cascade, calibration=calibration, points=points)
 
 
 def models_digest(models: Path, scale: str) -> str:
