@@ -131,7 +131,7 @@ class TestVehicle:
             "alpha", {"test_01", "test_03", "test_06"},
         )  # fmt: skip
 
-    def test_the_sum_alarms_on_none_of_the_drives_that_enrolled_it(self, folder, tmp_path):
+    def test_a_drive_that_alarms_raises_its_drift(self, folder, tmp_path):
         attacked = str(folder / "data/demo" / REPLAY)
         assert run(folder, "enroll", attacked, "--out", str(tmp_path / "alpha")).exit_code == 0
         content = read_json(tmp_path / "alpha" / ENROLMENT_FILE)
