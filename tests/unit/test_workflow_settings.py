@@ -66,9 +66,17 @@ class TestOverrides:
         with pytest.raises(ConfigError, match="set: given"):
             overrides_of({"set": text})
 
-    @pytest.mark.parametrize("given", [{"seeds": ["1", "2"]}, {"data_root": "/my data"}, {"set": "seeds=[1,2]"}])
-    def test_they_are_understood(self, folder, given):
-        settings_of(given, folder, starts=True)
+    @pytest.mark.parametrize(
+        ("given", "understood"),
+        [
+            ({"seeds": ["1", "2"]}, {"seeds": [1, 2]}),
+            ({"data_root": "/my data"}, {"data_root": "/my data"}),
+            ({"set": "seeds=[1,2]"}, {"seeds": [1, 2]}),
+        ],
+    )
+    def test_they_are_understood(self, folder, given, understood):
+        config = settings_of(given, folder, starts=True).config
+        assert {name: config[name] for name in understood} == understood
 
     def test_a_set_wins_over_the_files(self, folder):
         assert settings_of({"set": "models.gat.dropout=0.45"}, folder, starts=True).config.models.gat.dropout == 0.45
