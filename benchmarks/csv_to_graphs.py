@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
@@ -49,27 +50,28 @@ def seconds(work: Callable[[], float | None]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu + elsewhere
 
 
-def main() -> None:
-    paths = [Path(name) for name in sys.argv[1:]]
-    graph = OmegaConf.structured(Graph)
-    with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(CORES) as pool:
+def one_round(paths: list[Path], pool: ProcessPoolExecutor) -> tuple[float, float, float, float]:
+    """Wall seconds of polars, ingest and graphs, and the CPU seconds of the last two together."""
+    with tempfile.TemporaryDirectory() as name:  # of its own: nor does the workflow replace files
         folder = Path(name)
         parquets = [folder / "train" / f"{path.stem}.parquet" for path in paths]
+        graph = OmegaConf.structured(Graph)
+        parsed, _ = seconds(lambda: parse(paths) and None)
+        read, read_cpu = seconds(lambda: sum(pool.map(ingest_one, paths, parquets)))
+        built, built_cpu = seconds(
+            lambda: build_graphs(parquets, ["train"], graph, folder / "graphs", folder / "profiles", CORES)
+        )
+    return parsed, read, built, read_cpu + built_cpu
 
-        def ingest_all() -> float:
-            return sum(pool.map(ingest_one, paths, parquets))
 
-        def build() -> None:
-            build_graphs(parquets, ["train"], graph, folder / "graphs", folder / "profiles", CORES)
-
-        ingest_all(), build()  # compiles what is compiled
-        rounds = []
-        for _ in range(ROUNDS):
-            parsed, read, built = map(seconds, (lambda: parse(paths) and None, ingest_all, build))
-            rounds.append((parsed[0], read[0], built[0], read[1] + built[1]))
-        frames = parse(paths)
-        parsing, reading, building, cpu = (statistics.median(column) for column in zip(*rounds, strict=True))
-        ratios = [(r + b) / p for p, r, b, _ in rounds]
+def main() -> None:
+    paths = [Path(name) for name in sys.argv[1:]]
+    with ProcessPoolExecutor(CORES, get_context("spawn")) as pool:  # a fork would inherit polars' locks
+        one_round(paths, pool)  # compiles what is compiled
+        rounds = [one_round(paths, pool) for _ in range(ROUNDS)]
+    frames = parse(paths)
+    parsing, reading, building, cpu = (statistics.median(column) for column in zip(*rounds, strict=True))
+    ratios = [(r + b) / p for p, r, b, _ in rounds]
     print(
         f"{', '.join(path.name for path in paths)}: {frames:,} frames on {CORES} of {os.cpu_count()} cores\n"
         f"polars.read_csv {frames / parsing / 1e6:.2f} M/s, ingest {frames / reading / 1e6:.2f} M/s, "

@@ -52,8 +52,12 @@ _CHECKSUM = re.compile(rb"sha256\W{1,9}([0-9a-f]{64})")
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, synced: bool = True) -> Iterator[Path]:
     """A path beside ``path`` to write to; on success it is synced and renamed to ``path``, on failure removed.
+
+    Args:
+        synced: whether to wait for the disk. What is made again in seconds, and holds checksums that tell whether a
+            loss of power damaged it, need not wait.
 
     Raises:
         ArtifactError: the disk is full, the folder may not be written to, or the like.
@@ -65,8 +69,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
         yield beside
-        with beside.open("rb+") as written:
-            os.fsync(written.fileno())
+        if synced:
+            with beside.open("rb+") as written:
+                os.fsync(written.fileno())
         beside.chmod(0o666 & ~_umask())
         beside.replace(path)
     except Exception as error:

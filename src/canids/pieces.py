@@ -51,7 +51,7 @@ def write_pieces(path: Path, arrays: Mapping[str, InPieces], **names: Any) -> No
     order = sorted(arrays, key=lambda name: (list(TYPES).index(arrays[name].dtype.name), name))
     head = _head({name: arrays[name] for name in order}, json.dumps({**names, "sha256": NO_CHECKSUM}))
     digest = hashlib.sha256(head)
-    with atomic_path(path) as beside, beside.open("wb") as file:
+    with atomic_path(path, synced=False) as beside, beside.open("wb") as file:
         file.write(head)
         for name in order:
             for piece in arrays[name].pieces:

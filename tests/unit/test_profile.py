@@ -94,6 +94,16 @@ class TestAgainstTheReference:
             whole[capture.node_start[first] : capture.node_start[last]],
         )
 
+    @fast
+    @given(frames=some_frames(least=30), data=st.data(), **SIZES)
+    def test_statistics_of_some_windows_are_those_of_the_whole(self, frames, data, window, stride):
+        capture = window_capture(frames, Cut(window, stride))
+        chosen = np.array(data.draw(st.lists(st.booleans(), min_size=len(capture), max_size=len(capture))), bool)
+        profile = fit_profile([Sample.of(capture, every(capture))])
+        whole = read_nodes(capture, profile, 0, len(capture)).statistics
+        got = read_nodes(capture, profile, 0, len(capture), chosen).statistics
+        np.testing.assert_array_equal(got, whole * chosen[capture.node_window()][:, None])
+
 
 class TestReferences:
     def test_an_id_heard_once_stays_unknown(self):

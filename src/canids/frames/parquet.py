@@ -45,7 +45,7 @@ def write_frames(path: Path, frames: Frames, facts: dict[str, Any]) -> None:
         columns.append(_binary(frames.payload_fd))
         schema = schema.append(PAYLOAD_FD)
     table = pa.Table.from_arrays(columns, schema=schema.with_metadata({FACTS: json.dumps(facts).encode()}))
-    with atomic_path(path) as beside:
+    with atomic_path(path, synced=False) as beside:
         pq.write_table(
             table,
             beside,

@@ -81,7 +81,7 @@ def measure(capture: WindowedCapture, windows: np.ndarray, references: VehiclePr
     """The statistics of some windows ((w,) bool), read against references that they had no part in."""
     chosen = np.flatnonzero(windows)
     first, last = (int(chosen[0]), int(chosen[-1]) + 1) if len(chosen) else (0, 0)
-    return measured_of(capture, windows, references, read_nodes(capture, references, first, last))
+    return measured_of(capture, windows, references, read_nodes(capture, references, first, last, windows))
 
 
 def measured_of(

@@ -145,8 +145,9 @@ def _joined(samples: Sequence[Sample]) -> tuple[np.ndarray, list[np.ndarray], Co
     places = [np.searchsorted(ids, sample.capture.ids) for sample in samples]
     joined = Counts(*(np.zeros((len(ids), *each.shape[1:]), each.dtype) for each in vars(samples[0].counts).values()))
     for sample, place in zip(samples, places, strict=True):
+        heard = np.flatnonzero(sample.counts.frames)  # few of a fuzzer's IDs
         for total, mine in zip(vars(joined).values(), vars(sample.counts).values(), strict=True):
-            total[place] += mine
+            total[place[heard]] += mine[heard]
     return ids, places, joined
 
 

@@ -88,8 +88,14 @@ class NodeReading:
     statistics: np.ndarray
 
 
-def read_nodes(capture: WindowedCapture, profile: VehicleProfile, first: int, last: int) -> NodeReading:
-    """Read the nodes of windows ``first`` to ``last`` - 1 against a profile."""
+def read_nodes(
+    capture: WindowedCapture, profile: VehicleProfile, first: int, last: int, windows: np.ndarray | None = None
+) -> NodeReading:
+    """Read the nodes of windows ``first`` to ``last`` - 1 against a profile.
+
+    Args:
+        windows: (w,) bool, those of the capture's windows that are read, of others the statistics are 0; None: all.
+    """
     rows = capture.node_rows(profile, first, last)
     begin, end = capture.node_start[first], capture.node_start[last]
     if begin == end:
@@ -98,6 +104,7 @@ def read_nodes(capture: WindowedCapture, profile: VehicleProfile, first: int, la
         capture.slot[capture.frame_count()[:first].sum() :],
         capture.first_frame[first:last],
         capture.last_frame[first:last],
+        np.ones(last - first, bool) if windows is None else windows[first:last],
         capture.node_start[first : last + 1] - begin,
         capture.node_frames[begin:end],
         rows,
@@ -167,7 +174,9 @@ def _frame_channels(out, first, of_last, rows, code, log_interval, repeats, bits
 
 
 @njit(cache=True, nogil=True)
-def _node_statistics(slot, first_frame, last_frame, node_start, node_frames, rows, log_share, of_capture, of_profile):
+def _node_statistics(
+    slot, first_frame, last_frame, read, node_start, node_frames, rows, log_share, of_capture, of_profile
+):
     """(nodes, S). Frames' channels are computed for a few windows at a time, and used while they are in the cache."""
     windows = len(first_frame)
     logarithms = np.log(np.arange(256))  # of every count that a node has
@@ -176,9 +185,15 @@ def _node_statistics(slot, first_frame, last_frame, node_start, node_frames, row
     sums, largest = np.empty((256, 4), np.float32), np.empty((256, 4), np.float32)  # of a window's nodes
     timing, intervals = np.empty((256, 5), np.float32), np.empty(256, np.int64)
     channels = np.empty((0, 6), np.float32)
-    at, done = np.uint64(0), -1
-    for first in range(0, windows, TOGETHER):
-        last = min(first + TOGETHER, windows)
+    at, done, last = np.uint64(0), -1, 0
+    while last < windows:
+        first, last = last, last + 1
+        if not read[first]:
+            out[node_start[first] : node_start[last]] = 0
+            at += np.uint64(last_frame[first] + 1 - first_frame[first])
+            continue
+        while last < min(first + TOGETHER, windows) and read[last]:
+            last += 1
         begin, end = first_frame[first], last_frame[last - 1] + 1
         if begin != done:
             of_last[:] = np.nan  # frames between were not read, or are read again
