@@ -130,7 +130,7 @@ def vehicle_table(number: int, asked: argparse.Namespace, cascades: dict[str, Ca
     under_attack = known_store([attacked], profile, graph)
     rows = []
     for model, cascade in cascades.items():
-        own = enrolled_by(cascade, crossed, config.calibration.false_alarms)
+        own = enrolled_by(cascade, crossed, config.calibration.false_alarms, config.evaluation.enrolled_per_hour)
         for side, told, stores in (
             ("unknown", cascade, (free.without("known"), under_attack.without("known"))),
             ("enrolled", own, (free, under_attack)),

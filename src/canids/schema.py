@@ -300,6 +300,9 @@ class CusumSettings:
 class Evaluation:
     tolerance: float = setting(0.02, "validation F1s that differ by less are equally good", 0.0, 0.5)
     cusum: CusumSettings = field(default_factory=CusumSettings)
+    enrolled_per_hour: float = setting(
+        0.5, "false alarms per hour of an enrolled vehicle's cusum that its enrolment aims at", 1e-3, 1000.0
+    )
 
 
 @dataclass

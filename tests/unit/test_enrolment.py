@@ -137,11 +137,15 @@ class TestVehicle:
         content = read_json(tmp_path / "alpha" / ENROLMENT_FILE)
         assert content["cusum_before"]["drift"] < content["cusum"]["drift"]
 
-    def test_its_captures_are_held_to_its_drift(self, folder, tmp_path):
+    def test_a_short_drive_raises_its_threshold(self, folder):
+        content = read_json(folder / "alpha" / ENROLMENT_FILE)
+        assert content["cusum_limit_before"] < content["cusum_limit"]
+
+    @pytest.mark.parametrize("raised", [{"cusum": {"drift": 1000.0, "ceiling": 12.0}}, {"cusum_limit": 1000.0}])
+    def test_its_captures_are_held_to_its_drift_and_threshold(self, folder, tmp_path, raised):
         shutil.copytree(folder / "alpha", tmp_path / "alpha")
         content = read_json(tmp_path / "alpha" / ENROLMENT_FILE)
-        content["cusum"]["drift"] = 1000.0
-        write_json(tmp_path / "alpha" / ENROLMENT_FILE, content)
+        write_json(tmp_path / "alpha" / ENROLMENT_FILE, {**content, **raised})
         assert evaluated(folder, tmp_path / "alpha").exit_code == 0
         metrics = read_json(folder / "results/demo/evaluation-pretrained-enrolled-alpha/metrics.json")
         highest = {name: max(r["recall"] for r in metrics["table"] if r["detector"] == name) for name in DETECTORS}

@@ -15,6 +15,7 @@ from canids.evaluation.evidence import (
     MOST_RAISED,
     Cusum,
     quiet_cusum,
+    quiet_limit,
     validation_delays,
     with_cusum,
     with_cusum_point,
@@ -107,6 +108,29 @@ class TestQuiet:
 
     def test_drives_do_not_add_up(self):
         assert self.drift([-5, 1], [1, -5]) == self.CUSUM.drift
+
+
+class TestQuietLimit:
+    """The threshold of a vehicle that is enrolled by drives of some windows, a second each; it was 2."""
+
+    def limit(self, per_hour: float, *drives: int, ceiling: float = 12.0) -> float:
+        scores = pl.concat([windows(np.zeros(seconds), f"drive-{n}") for n, seconds in enumerate(drives)])
+        return quiet_limit(scores, Cusum(-1.0, ceiling), 2.0, per_hour)
+
+    def test_the_less_was_driven_the_higher_it_is(self):
+        assert self.limit(1.0, 600, 600) == pytest.approx(2 + np.log(3))
+
+    def test_the_rate_of_what_was_driven_leaves_it_as_it_is(self):
+        assert self.limit(3.0, 1200) == pytest.approx(2)
+
+    def test_it_is_never_lowered(self):
+        assert self.limit(1000.0, 1200) == 2
+
+    def test_it_stays_below_the_ceiling(self):
+        assert self.limit(1e-3, 10, ceiling=5.0) == 4
+
+    def test_a_low_ceiling_does_not_lower_it(self):
+        assert self.limit(1e-3, 10, ceiling=2.5) == 2
 
 
 class TestPoint:

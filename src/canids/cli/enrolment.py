@@ -30,14 +30,15 @@ def enroll(
     scale: ScaleOption = Scale.STUDENT,
     config_folder: ConfigFolder = CONFIG_FOLDER,
 ) -> None:
-    """Write a vehicle's profile, the limits above which its windows alarm, and a drift that keeps its drives quiet."""
+    """Write a vehicle's profile, the limits above which its windows alarm, and a sum over time that seldom does."""
     with clear_errors():
         from canids.evaluation.enrolment import enroll as enroll_vehicle
 
         shipped = models == PRETRAINED
         folder, of_scale = (SHIPPED, SCALE) if shipped else (Path(models), scale)
-        false_alarms = load_config(config_folder, []).calibration.false_alarms
-        enroll_vehicle(files, folder, of_scale, vehicle or out.resolve().name, false_alarms, out)
+        config = load_config(config_folder, [])
+        aims = config.calibration.false_alarms, config.evaluation.enrolled_per_hour
+        enroll_vehicle(files, folder, of_scale, vehicle or out.resolve().name, *aims, out)
         typer.echo(out)
 
 

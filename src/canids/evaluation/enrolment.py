@@ -15,7 +15,7 @@ from canids.artifacts import read_json, write_json
 from canids.errors import ArtifactError, DatasetError
 from canids.evaluation.cascade import Cascade, load_cascade
 from canids.evaluation.events import HOUR_S
-from canids.evaluation.evidence import CUSUM, Cusum, quiet_cusum
+from canids.evaluation.evidence import CUSUM, Cusum, quiet_cusum, quiet_limit
 from canids.evaluation.thresholds import POINTS_FILE
 from canids.evaluation.transfer import check_windows, evaluate_states, repeated
 from canids.frames.fingerprint import SUFFIX, Fingerprint, fingerprint_path, read_fingerprint, write_fingerprint
@@ -40,7 +40,8 @@ class Enrolment:
 
     Attributes:
         graph: settings of the windows. models: digest of the models that ``limits`` are for.
-        limits: ``vgae`` and ``gat`` → (READ_BY,), see ``Calibration``. cusum: see ``quiet_cusum``.
+        limits: ``vgae`` and ``gat`` → (READ_BY,), see ``Calibration``.
+        cusum, cusum_limit: the sum over time and its threshold, see ``quiet_cusum`` and ``quiet_limit``.
         fingerprints: of each capture.
     """
 
@@ -50,6 +51,7 @@ class Enrolment:
     models: str
     limits: dict[str, np.ndarray]
     cusum: Cusum
+    cusum_limit: float
     fingerprints: dict[str, Fingerprint]
 
 
@@ -73,14 +75,16 @@ def enroll(
     scale: str,
     vehicle: str,
     false_alarms: float,
+    per_hour: float,
     out: Path,
     options: ReadOptions | None = None,
 ) -> None:
-    """Write a vehicle's profile and limits, and the drift with which the sum over time alarms on none of its drives.
+    """Write a vehicle's profile, its limits, and how its sum over time is to be taken so that it seldom alarms.
 
     Args:
         files: log files of its drives, without an attack or nearly so. models: as for ``window_settings``.
-        false_alarms: share of its windows that are to alarm. out: folder to write.
+        false_alarms: share of its windows that are to alarm. per_hour: false alarms that are to be the sum's.
+        out: folder to write.
 
     Raises:
         CaptureError, DatasetError: a file cannot be read, or all are too short.
@@ -92,7 +96,7 @@ def enroll(
     # A capture read against itself would look quieter than any drive is.
     captures, fingerprints = zip(*{c.facts["content_sha256"]: (c, found) for c, found in read}.values(), strict=True)
     store = _long_enough(captures, graph, files)
-    own = enrolled_by(cascade, store, false_alarms)
+    own = enrolled_by(cascade, store, false_alarms, per_hour)
     profile = profile_of(captures)
     save_profile(out / PROFILE, profile, vehicle, [capture.key for capture in captures])
     names = [capture.facts["capture"] for capture in captures]
@@ -109,25 +113,29 @@ def enroll(
         "limits_before": {name: getattr(cascade.calibration, name).limit.tolist() for name in MODELS},
         "cusum": own.points.cusum,
         "cusum_before": cascade.points.cusum,
+        "cusum_limit": own.points.limits[CUSUM],
+        "cusum_limit_before": cascade.points.limits[CUSUM],
     }
     write_json(out / ENROLMENT_FILE, content)
 
 
-def enrolled_by(cascade: Cascade, store: GraphStore, false_alarms: float) -> Cascade:
-    """The cascade with the limits and the drift of the vehicle that some attack-free windows are of.
+def enrolled_by(cascade: Cascade, store: GraphStore, false_alarms: float, per_hour: float) -> Cascade:
+    """The cascade with the limits, and the sum over time, of the vehicle that some attack-free windows are of.
 
     Args:
         store: each window read against a profile that it had no part in (``crossed_store``).
-        false_alarms: share of them that is to alarm.
+        false_alarms: share of them that is to alarm. per_hour: see ``quiet_limit``.
     """
     calibration = cascade.calibration.enrolled(cascade.vgae, cascade.gat, [store], false_alarms)
     scores = cascade.fusion.score(fusion_states(cascade.vgae, cascade.gat, [store], calibration))
-    cusum = quiet_cusum(scores, Cusum(**cascade.points.cusum), cascade.points.limits[CUSUM])
-    return _with(cascade, calibration, cusum)
+    limit = cascade.points.limits[CUSUM]
+    cusum = quiet_cusum(scores, Cusum(**cascade.points.cusum), limit)
+    return _with(cascade, calibration, cusum, quiet_limit(scores, cusum, limit, per_hour))
 
 
-def _with(cascade: Cascade, calibration: CascadeCalibration, cusum: Cusum) -> Cascade:
-    return replace(cascade, calibration=calibration, points=replace(cascade.points, cusum=asdict(cusum)))
+def _with(cascade: Cascade, calibration: CascadeCalibration, cusum: Cusum, limit: float) -> Cascade:
+    points = replace(cascade.points, cusum=asdict(cusum), limits={**cascade.points.limits, CUSUM: limit})
+    return replace(cascade, calibration=calibration, points=points)
 
 
 def _long_enough(captures: Sequence[LabelledCapture], graph: DictConfig, files: Sequence[Path]) -> GraphStore:
@@ -153,8 +161,16 @@ def load_enrolment(folder: Path) -> Enrolment:
     try:
         limits = {name: np.array(content["limits"][name], np.float64) for name in MODELS}
         fingerprints = {name: read_fingerprint(folder / f"{name}{SUFFIX}") for name in content["captures"]}
-        profile, cusum = load_profile(folder / PROFILE), Cusum(**content["cusum"])
-        return Enrolment(content["vehicle"], profile, content["graph"], content["models"], limits, cusum, fingerprints)
+        return Enrolment(
+            vehicle=content["vehicle"],
+            profile=load_profile(folder / PROFILE),
+            graph=content["graph"],
+            models=content["models"],
+            limits=limits,
+            cusum=Cusum(**content["cusum"]),
+            cusum_limit=content["cusum_limit"],
+            fingerprints=fingerprints,
+        )
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"{folder / ENROLMENT_FILE}: not an enrolment ({error}); run canids enroll again") from None
 
@@ -196,7 +212,8 @@ def evaluate_enrolled(
     store = known_store([load_capture(tables[key], graph) for key in keys], enrolment.profile, graph)
     repeats = repeated(enrolment.fingerprints, {key: read_fingerprint(fingerprint_path(tables[key])) for key in keys})
     cascade = load_cascade(models, scale)
-    cascade = _with(cascade, cascade.calibration.with_limits(enrolment.limits), enrolment.cusum)
+    calibration = cascade.calibration.with_limits(enrolment.limits)
+    cascade = _with(cascade, calibration, enrolment.cusum, enrolment.cusum_limit)
     states = fusion_states(cascade.vgae, cascade.gat, [store], cascade.calibration)
     return evaluate_states(cascade, {**described, "enrolled": enrolment.vehicle}, states, graphs, out, repeats)
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from canids.errors import DatasetError
 from canids.evaluation.curves import OperatingCurve, delay_curve, operating_curve
-from canids.evaluation.events import Drive, drive_of
+from canids.evaluation.events import HOUR_S, Drive, drive_of
 from canids.evaluation.thresholds import OperatingPoints, operating_point
 from canids.fusion.environment import find_runs
 
@@ -26,6 +26,7 @@ HELD_OUT = ("select", "calibrate")  # roles of windows that neither models nor f
 # whatever the enrolment held.
 MOST_RAISED = 6.0
 FINENESS = 0.01  # of the raised drift
+BELOW_CEILING = 1.0  # so far below a sum's ceiling its threshold stays, at the least
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,21 @@ def quiet_cusum(scores: pl.DataFrame, cusum: Cusum, limit: float) -> Cusum:
         middle = (low + high) / 2
         low, high = (middle, high) if alarms(middle) else (low, middle)
     return replace(cusum, drift=cusum.drift + high)
+
+
+def quiet_limit(scores: pl.DataFrame, cusum: Cusum, limit: float, per_hour: float) -> float:
+    """The sum's threshold that leaves so many false alarms an hour, where none of some drives exceeded ``limit``.
+
+    Drives of h hours promise about 1 / h alarms an hour (``quiet_cusum``). The chance that a sum of log-likelihood
+    ratios reaches S falls as e^-S (Wald, 1945): for fewer alarms the threshold is raised by the logarithm of the one
+    rate over the other. It stays below the ceiling, or nothing would alarm, and is never lowered.
+
+    Args:
+        scores: a row per window of the drives. per_hour: false alarms.
+    """
+    lasted = scores.group_by("scenario", "capture").agg(seconds=pl.col("end").max() - pl.col("start").min())
+    promised = HOUR_S / max(lasted["seconds"].sum(), 1.0)
+    return max(limit, min(limit + float(np.log(promised / per_hour)), cusum.ceiling - BELOW_CEILING))
 
 
 @dataclass(frozen=True)
