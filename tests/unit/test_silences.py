@@ -86,6 +86,19 @@ class TestCauses:
     def test_a_model_that_was_not_shown_silence_did_not_alarm_for_it(self):
         assert self.causes(LAST, silence=0.0) == []
 
+    def test_silence_of_one_id_is_compared_with_windows_in_which_no_more_are_silent(self):
+        quiet, silence, ids = (
+            self.quiet(),
+            *(GRAPH_COLUMNS.index(f"known_{name}") for name in ("silence", "silence_ids")),
+        )
+        quiet.graph_features[:, ids] = 0
+        quiet.graph_features[:20, silence], quiet.graph_features[:20, ids] = 4.0, math.log(5)  # another state
+        alone, among_others = self.store(LAST, 2.0), self.store(LAST, 2.0)
+        alone.graph_features[0, ids], among_others.graph_features[0, ids] = math.log(2), math.log(5)
+        serving = [("known", KNOWN, 0, len(SILENT))]
+        one, other = (SilenceAttribution(quiet).causes(each, SILENT, serving)[0] for each in (alone, among_others))
+        assert one[0].surprise > 10 > other[0].surprise
+
     def test_they_are_ranked_among_the_other_causes(self):
         others = [Cause(key, "own", "flips_max", surprise, {}) for key, surprise in ((1, 9.0), (2, 7.0), (3, 5.0))]
         silent = Cause(GONE, "known", "silence", 8.0, {})

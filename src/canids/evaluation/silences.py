@@ -18,14 +18,25 @@ Serving = tuple[str, VehicleProfile, int, int]  # a reading, its profile, the fi
 
 
 class SilenceAttribution:
-    """Tails of the feature ``silence`` on attack-free windows, against which an ID's silence is surprising or not."""
+    """Tails of the feature ``silence`` on attack-free windows, against which an ID's silence is surprising or not.
+
+    A window is compared with those in which no more IDs have fallen silent: when a vehicle changes its state several
+    do, for long, and an attack that silences one would not stand out among these.
+    """
 
     def __init__(self, attack_free: GraphStore) -> None:
         graph = attack_free.graph_features.float().numpy()
-        self.tails = {
-            reading: np.sort(graph[graph[:, _column(reading, "present")] > 0, _column(reading, "silence")])
-            for reading in READINGS
-        }
+        self.quiet = {reading: graph[graph[:, _column(reading, "present")] > 0] for reading in READINGS}
+
+    def _surprise(self, reading: str, silent: np.ndarray, late: np.ndarray) -> np.ndarray:
+        """(w, K) of how late IDs are ((w, K)) in windows that have the feature ``silence_ids`` of ``silent`` ((w,))."""
+        surprise, quiet = np.zeros_like(late), self.quiet[reading]
+        for value in np.unique(silent):
+            tail = np.sort(quiet[quiet[:, _column(reading, "silence_ids")] <= value, _column(reading, "silence")])
+            mine = late[silent == value]
+            if len(tail):
+                surprise[silent == value] = minus_log_p(tail, np.minimum(mine, SILENT).ravel()).reshape(mine.shape)
+        return surprise
 
     def causes(self, store: GraphStore, capture: WindowedCapture, serving: list[Serving]) -> list[list[Cause]]:
         """The IDs that are overdue at the end of each window, at most ``MOST``, the most surprising first.
@@ -40,10 +51,10 @@ class SilenceAttribution:
         for reading, profile, first, last in serving:
             told = graph[:, _column(reading, "silence")] > 0
             mine = np.flatnonzero(told & (positions >= first) & (positions < last))
-            if len(self.tails[reading]) and len(mine):
+            if len(mine):
                 late = overdue(capture, profile, positions[mine])
-                surprise = minus_log_p(self.tails[reading], np.minimum(late, SILENT).ravel()).reshape(late.shape)
-                for row, column in zip(*np.nonzero(late > 0), strict=True):
+                surprise = self._surprise(reading, graph[mine, _column(reading, "silence_ids")], late)
+                for row, column in zip(*np.nonzero((late > 0) & (surprise > 0)), strict=True):
                     features = {"silence": float(late[row, column])}
                     cause = Cause(int(profile.key[column]), reading, "silence", float(surprise[row, column]), features)
                     found[mine[row]].append(cause)
