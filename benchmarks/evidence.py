@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from canids.artifacts import read_json
-from canids.evaluation.evidence import CUSUM, SUMMED, Delays, validation_delays
+from canids.evaluation.evidence import SUMMED, Delays, validation_delays
+from canids.evaluation.thresholds import CUSUM
 
 RATES = (8, 15, 30, 60)  # false alarms per hour
 

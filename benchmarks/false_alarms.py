@@ -32,7 +32,8 @@ from canids.evaluation.cascade import Cascade, load_cascade
 from canids.evaluation.curves import RATES
 from canids.evaluation.enrolment import enrolled_by, window_settings
 from canids.evaluation.events import HOUR_S, SAME_ALARM_S, drive_of
-from canids.evaluation.evidence import CUSUM, Cusum, with_cusum
+from canids.evaluation.evidence import Cusum, with_cusum
+from canids.evaluation.thresholds import CUSUM
 from canids.frames.frames import SYNTHESISED, Frames
 from canids.fusion.states import fusion_states
 from canids.graphs.captures import LabelledCapture, labelled_capture
@@ -87,9 +88,8 @@ def margins_of(cascade: Cascade, store: GraphStore) -> pl.DataFrame:
     """A row per window: where it lies, and the score of each detector less the threshold that it is held to."""
     points = cascade.points
     states = fusion_states(cascade.vgae, cascade.gat, [store], cascade.calibration)
-    limit = pl.when(pl.col("read_by") == points.read_by).then(points.limits["fusion"]).otherwise(0.0)
     return with_cusum(cascade.fusion.score(states), Cusum(**points.cusum)).select(
-        "capture", "start", "end", "last_frame", pl.col("fusion") - limit, pl.col(CUSUM) - points.limits[CUSUM]
+        "capture", "start", "end", "last_frame", *(points.margin(name) for name in DETECTORS)
     )
 
 

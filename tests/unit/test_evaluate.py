@@ -13,8 +13,8 @@ from model_makers import config, fusion_states_of, graphs_json
 from canids.errors import ArtifactError, CheckpointError, DatasetError
 from canids.evaluation.cascade import DETECTORS
 from canids.evaluation.evaluate import evaluate
-from canids.evaluation.evidence import CUSUM
 from canids.evaluation.metrics import window_metrics
+from canids.evaluation.thresholds import CUSUM
 from canids.fusion.alternatives import Alternatives
 from canids.fusion.environment import ALPHAS, STATE_SIZE
 from canids.fusion.names import ALTERNATIVES_FILE

@@ -15,8 +15,8 @@ from canids.artifacts import read_json, write_json
 from canids.errors import ArtifactError, DatasetError
 from canids.evaluation.cascade import Cascade, load_cascade
 from canids.evaluation.events import HOUR_S
-from canids.evaluation.evidence import CUSUM, Cusum, quiet_cusum, quiet_limit
-from canids.evaluation.thresholds import POINTS_FILE
+from canids.evaluation.evidence import Cusum, quiet_cusum, quiet_limit
+from canids.evaluation.thresholds import CUSUM, POINTS_FILE
 from canids.evaluation.transfer import check_windows, evaluate_states, repeated
 from canids.frames.fingerprint import SUFFIX, Fingerprint, fingerprint_path, read_fingerprint, write_fingerprint
 from canids.frames.reading import ReadOptions

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from canids.artifacts import atomic_path, read_json, write_json
 from canids.errors import DatasetError
 from canids.evaluation.cascade import DETECTORS, load_fusion
-from canids.evaluation.evidence import CUSUM, Cusum, with_cusum, with_cusum_point
+from canids.evaluation.evidence import Cusum, with_cusum, with_cusum_point
 from canids.evaluation.judge import judge
 from canids.evaluation.thresholds import OperatingPoints, operating_point, write_points
 from canids.fusion.states import load_states
@@ -70,13 +70,7 @@ def write_evaluation(
     Args:
         described: what stands at the top of ``metrics.json``. graphs: the content of ``graphs.json``.
     """
-    # A threshold that was set on windows of enrolled vehicles says nothing of windows that are read otherwise.
-    # The sum over time runs through all of them, and its threshold was set on all.
-    read_so = pl.col("read_by") == points.read_by
-    scores = scores.with_columns(
-        (pl.col(name) > pl.when(read_so | pl.lit(name == CUSUM)).then(limit).otherwise(0.0)).alias(f"{name}_alarm")
-        for name, limit in points.limits.items()
-    )
+    scores = scores.with_columns((points.margin(name) > 0).alias(f"{name}_alarm") for name in points.limits)
     metrics = {**described, "thresholds": points.limits, **judge(scores, tuple(points.limits), graphs)}
     with atomic_path(out / "scores.parquet") as beside:
         scores.write_parquet(beside)

@@ -16,10 +16,9 @@ import polars as pl
 from canids.errors import DatasetError
 from canids.evaluation.curves import OperatingCurve, delay_curve, operating_curve
 from canids.evaluation.events import HOUR_S, Drive, drive_of
-from canids.evaluation.thresholds import OperatingPoints, operating_point
+from canids.evaluation.thresholds import CUSUM, OperatingPoints, operating_point
 from canids.fusion.environment import find_runs
 
-CUSUM = "cusum"
 SUMMED = "fusion"  # whose log-odds are summed
 HELD_OUT = ("select", "calibrate")  # roles of windows that neither models nor fusion were fitted on
 # By how much an enrolment may raise the drift (log-odds): a window with odds of 400 to 1 speaks for an attack

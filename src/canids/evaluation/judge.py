@@ -10,8 +10,8 @@ import polars as pl
 
 from canids.evaluation.curves import RATES, OperatingCurve, operating_curve
 from canids.evaluation.events import Drive, drive_of, event_metrics
-from canids.evaluation.evidence import CUSUM
 from canids.evaluation.metrics import window_metrics
+from canids.evaluation.thresholds import CUSUM
 
 ALL = "all"
 

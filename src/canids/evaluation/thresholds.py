@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from canids.artifacts import read_json, write_json
 from canids.errors import ArtifactError
 
 SMALLEST = 1e-7
+CUSUM = "cusum"  # the detector that sums evidence over time
 POINTS_FILE = "thresholds.json"
 
 
@@ -29,6 +31,15 @@ class OperatingPoints:
     read_by: int
     tolerance: float
     cusum: dict[str, float] = field(default_factory=dict)
+
+    def margin(self, name: str) -> pl.Expr:
+        """A detector's score less the threshold that its window is held to: above 0 is an alarm.
+
+        A threshold that was set on windows of enrolled vehicles says nothing of windows that are read otherwise. The
+        sum over time runs through all of them, and its threshold was set on all.
+        """
+        holds = (pl.col("read_by") == self.read_by) | pl.lit(name == CUSUM)
+        return pl.col(name) - pl.when(holds).then(self.limits[name]).otherwise(0.0)
 
 
 def write_points(folder: Path, points: OperatingPoints) -> None:

@@ -14,9 +14,10 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from canids.evaluation.curves import delay_curve, operating_curve
 from canids.evaluation.events import HOUR_S
-from canids.evaluation.evidence import CUSUM, SUMMED, validation_delays
+from canids.evaluation.evidence import SUMMED, validation_delays
 from canids.evaluation.judge import drives_of, scores_of
 from canids.evaluation.reliability import expected_calibration_error, reliability
+from canids.evaluation.thresholds import CUSUM
 from canids.report.formats import detector_name, number, rate
 from canids.report.inputs import Evaluation
 from canids.report.style import FAINT, colour, figure, svg

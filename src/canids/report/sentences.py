@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from canids.evaluation.evidence import CUSUM
+from canids.evaluation.thresholds import CUSUM
 from canids.report.formats import auroc, count, detector_name, number, plural, rate
 from canids.report.inputs import BASELINE
 
